@@ -1,0 +1,88 @@
+"""The Unix socket itself: its folder, its mode, and what to do with one that is there already."""
+
+import contextlib
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+
+from ari_controller.control.errors import SocketError
+
+MAX_PATH_BYTES = 107
+FOLDER_MODE = 0o750
+SOCKET_MODE = 0o660
+
+
+def listen(path: Path) -> socket.socket:
+    """Bind the socket at `path`, mode 0660, in a folder made 0750 where it is missing.
+
+    The socket that a dead process left behind is replaced; one that a live process listens on is
+    not. Raises SocketError.
+    """
+    length = len(os.fsencode(path))
+    if length > MAX_PATH_BYTES:
+        raise SocketError(
+            f"{path}: {length} bytes long, a Unix socket's path has at most {MAX_PATH_BYTES}:"
+            " choose a shorter control.socket"
+        )
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        _remove_stale(path)
+        # Linux takes the new file's mode from the descriptor, so that it is never wider than this.
+        os.fchmod(listener.fileno(), SOCKET_MODE)
+        listener.bind(os.fspath(path))
+        path.chmod(SOCKET_MODE)
+    except OSError as error:
+        listener.close()
+        raise SocketError(
+            f"cannot listen on {path}: {error.strerror}; its folder must exist and belong to the"
+            " daemon's user"
+        ) from error
+    except SocketError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def remove(path: Path, listener: socket.socket) -> None:
+    """Close the socket, and remove its file unless another process has put its own there."""
+    ours = _same_file(path, listener)
+    listener.close()
+    if ours:
+        path.unlink(missing_ok=True)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise SocketError(
+            f"{path} is not a socket: remove it, or choose another control.socket"
+        )
+    if _somebody_listens(path):
+        raise SocketError(
+            f"another daemon listens on {path}: stop it first; each daemon needs a socket of its own"
+        )
+    path.unlink(missing_ok=True)
+
+
+def _somebody_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        result = probe.connect_ex(os.fspath(path))
+    if result in (errno.ECONNREFUSED, errno.ENOENT):
+        return False
+    if result in (0, errno.EAGAIN, errno.EINPROGRESS):  # EAGAIN: alive, its queue is full
+        return True
+    raise OSError(result, os.strerror(result))
+
+
+def _same_file(path: Path, listener: socket.socket) -> bool:
+    with contextlib.suppress(OSError):
+        return listener.getsockname() == os.fspath(path) and stat.S_ISSOCK(path.lstat().st_mode)
+    return False

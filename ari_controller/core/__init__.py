@@ -1,0 +1,1 @@
+"""What is decided: plain data and plain functions. No I/O, no clock, no randomness."""

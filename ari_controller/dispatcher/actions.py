@@ -1,0 +1,143 @@
+"""Carries out the consent machine's commands on the adapters; a failure comes back as an event."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from ari_controller.asterisk.errors import AsteriskError, NotFound
+from ari_controller.core.commands import (
+    AppendLedger,
+    ArmTimeout,
+    Command,
+    ContinueInDialplan,
+    EndCall,
+    FinishRecording,
+    HangUp,
+    NoteInLedger,
+    Play,
+    StartMixMonitor,
+    StopMixMonitor,
+    StopPlayback,
+    Subscribe,
+    TellAgent,
+)
+from ari_controller.core.consent import Call
+from ari_controller.core.events import AsteriskFailed, Event, LedgerFailed, MixMonitorStopped
+from ari_controller.core.ledger import Entry, Fact, Statement
+from ari_controller.core.model import ConsentMode
+from ari_controller.dispatcher.call_recording import CallRecording
+from ari_controller.dispatcher.services import DONE, RESULT, Services
+from ari_controller.dispatcher.tones import tell_agent
+from ari_controller.store.engine import StoreError
+
+log = structlog.get_logger(__name__)
+
+# A call in the notice has at most SWITCH_MARGIN_SECONDS of silence to spare.
+LEDGER_TIMEOUT_SECONDS = 0.7
+
+CONSENT_OUTCOME = {
+    Fact.CONSENT_GIVEN: "given",
+    Fact.CONSENT_REFUSED: "refused",
+    Fact.CONSENT_WITHDRAWN: "withdrawn",
+    Fact.RECORDING_PERMITTED: "not_asked",
+    Fact.NOT_RECORDED: "not_asked",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a command; `failed` stops the commands behind it."""
+
+    event: Event
+    failed: bool
+
+
+class Actions:
+    """The hands of one call."""
+
+    def __init__(self, services: Services, recording: CallRecording) -> None:
+        self.services = services
+        self.recording = recording
+
+    async def carry_out(self, call: Call, command: Command) -> Result | None:
+        """Carry one command out; return what came of it, or None for plain success."""
+        try:
+            event = await self._carry_out(call, command)
+        except (StoreError, TimeoutError) as error:
+            self.services.metrics.store_errors_total.inc()
+            log.error("ledger did not answer", call_id=call.facts.call_id, reason=str(error))
+            return Result(LedgerFailed(), failed=True)
+        except AsteriskError as error:
+            name = type(command).__name__
+            log.warning(
+                "command failed", call_id=call.facts.call_id, command=name, reason=str(error)
+            )
+            return Result(AsteriskFailed(name), failed=True)
+        return None if event is None else Result(event, failed=False)
+
+    async def _carry_out(self, call: Call, command: Command) -> Event | None:
+        services, channel_id = self.services, call.facts.channel_id
+        match command:
+            case Subscribe(leg):
+                await services.ari.subscribe(leg)
+            case ArmTimeout(seconds):
+                await services.ari.set_variable(channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
+            case Play(playback_id, media):
+                await services.ari.play(channel_id, playback_id, f"sound:{media.path}")
+            case StopPlayback(playback_id):
+                await self._stop_playback(playback_id)
+            case AppendLedger(statement):
+                await self._append(statement)
+            case NoteInLedger(statement):
+                self._count(statement)
+                services.notes.add(lambda: services.journal.append(statement))
+            case StartMixMonitor():
+                return await self.recording.start(call)
+            case StopMixMonitor():
+                await self.recording.stop()
+                return MixMonitorStopped()
+            case FinishRecording(reason, destroy):
+                self.recording.finish(reason, destroy)
+            case ContinueInDialplan():
+                await self._continue(channel_id, command)
+            case HangUp():
+                await services.ari.hang_up(channel_id)
+            case TellAgent(recorded):
+                await tell_agent(services, call.facts, recorded)
+            case EndCall(outcome, reason):
+                self._end(call, outcome, reason)
+        return None
+
+    async def _stop_playback(self, playback_id: str) -> None:
+        try:
+            await self.services.ari.stop_playback(playback_id)
+        except NotFound:
+            return  # it was over already
+
+    async def _append(self, statement: Statement) -> Entry:
+        async with asyncio.timeout(LEDGER_TIMEOUT_SECONDS):
+            entry = await self.services.journal.append(statement)
+        self._count(statement)
+        if statement.fact in (Fact.CONSENT_GIVEN, Fact.RECORDING_PERMITTED):
+            self.recording.allowed_by(entry)
+        return entry
+
+    def _count(self, statement: Statement) -> None:
+        outcome = CONSENT_OUTCOME.get(statement.fact)
+        if outcome is not None:
+            mode = str(statement.public.get("mode", ConsentMode.NEVER))
+            self.services.metrics.consent_total.labels(mode=mode, outcome=outcome).inc()
+
+    async def _continue(self, channel_id: str, command: ContinueInDialplan) -> None:
+        # The guard first: without it Stasis is entered again inside Dial's U() (docs/asterisk.md).
+        result = "recorded" if command.recorded else command.result
+        await self.services.ari.set_variable(channel_id, DONE, "1")
+        await self.services.ari.set_variable(channel_id, RESULT, result)
+        await self.services.ari.continue_in_dialplan(channel_id)
+
+    def _end(self, call: Call, outcome: str, reason: str) -> None:
+        services, facts, at = self.services, call.facts, self.services.wall()
+        services.metrics.calls_ended_total.labels(direction=facts.direction, outcome=outcome).inc()
+        log.info("call ended", call_id=facts.call_id, outcome=outcome, reason=reason)
+        services.notes.add(lambda: services.journal.call_ended(facts.call_id, outcome, reason, at))

@@ -1,0 +1,21 @@
+"""What passes between the daemon and its worker process: plain data, without numpy."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ari_controller.core.model import StoppedRecording
+from ari_controller.recording.spool import Spool
+
+
+@dataclass(frozen=True, slots=True)
+class SealJob:
+    """One recording to seal into `target`, a file in the archive's temporary folder.
+
+    `software` names the versions that made the recording, `ari-controller` among them.
+    """
+
+    spool: Spool
+    recording: StoppedRecording
+    target: Path
+    file_name: str
+    software: dict[str, str]

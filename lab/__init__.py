@@ -1,0 +1,1 @@
+"""A private Asterisk and scripted SIP phones, for the demo and the tests."""
