@@ -27,7 +27,7 @@ from ari_controller.dispatcher.notes import Notes
 from ari_controller.dispatcher.services import Services
 from ari_controller.metrics import Metrics
 from ari_controller.recording.archive import LocalArchive
-from ari_controller.recording.sealer import Sealer
+from ari_controller.recording.sealer import Sealer, SealOutcome
 from ari_controller.recording.spool import Spool
 from ari_controller.store.engine import Store, StoreError
 from ari_controller.store.journal import Journal
@@ -41,6 +41,7 @@ EXIT_REPLACED = 70
 
 # Recordings that outlast this go on in Asterisk and are adopted at the next start.
 STOP_GRACE_SECONDS = 20.0
+STOP_POLL_SECONDS = 0.1
 STORE_WATCH_SECONDS = 2.0
 
 
@@ -61,16 +62,17 @@ async def _run(settings: Settings) -> int:
         metrics.ledger_append_seconds.observe(seconds)
 
     store = await asyncio.to_thread(Store.open, settings.store.path, committed)
+    code = EXIT_OK
     try:
         async with asyncio.TaskGroup() as group:
             daemon = Daemon(settings, store, metrics, group)
             await daemon.run()
     except* Replaced as replaced:
         log.error("stopped", reason=str(replaced.exceptions[0]))
-        return EXIT_REPLACED
+        code = EXIT_REPLACED
     finally:
         await asyncio.to_thread(store.close)
-    return EXIT_OK
+    return code
 
 
 class Daemon:
@@ -87,7 +89,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._ari_up = asyncio.Event()
         self._ami_up = asyncio.Event()
-        self._adopted = False
+        self._store_answers = True
         self._lasting: list[asyncio.Task[Any]] = []
         self._journal = Journal(store, time.time, secrets.token_bytes)
         self._notes = Notes(metrics)
@@ -140,7 +142,12 @@ class Daemon:
             serve_web(http.host, http.port, self._metrics, self.readiness),
             ControlServer(control.socket, self),
         ):
-            for lasting in (self._notes.run(), self._sealer.run(), self._ari.run(), self._ami.run()):
+            for lasting in (
+                self._notes.run(),
+                self._sealer.run(),
+                self._ari.run(),
+                self._ami.run(),
+            ):
                 self._lasting.append(self._group.create_task(lasting))
             self._lasting.append(self._group.create_task(self._adopt()))
             self._lasting.append(self._group.create_task(self._watch()))
@@ -155,7 +162,7 @@ class Daemon:
         return {
             "version": __version__,
             "uptime_seconds": int(time.monotonic() - self._started),
-            "ready": await self.readiness(),
+            "ready": self.readiness(),
             "calls": {phase.value: phases.count(phase) for phase in Phase if phase in phases},
             "seal_backlog": self._sealer.backlog,
         }
@@ -171,12 +178,12 @@ class Daemon:
         task.put(ConsentWithdrawn("api"))
         return True
 
-    async def readiness(self) -> dict[str, bool]:
+    def readiness(self) -> dict[str, bool]:
         """Tell which of the three things that a recording needs are there."""
         return {
             "ari": self._ari.connected,
             "ami": self._ami.connected,
-            "store": await self._store_answers(),
+            "store": self._store_answers,
         }
 
     def _make_sealer(self) -> Sealer:
@@ -184,12 +191,24 @@ class Daemon:
         archive = LocalArchive(
             settings.archive.path, int(settings.archive.mode, 8), settings.archive.group
         )
+        archive.prepare()
         return Sealer(
             self._spool, archive, self._journal, {"ari-controller": __version__}, self._sealed
         )
 
-    def _sealed(self, outcome: str, detail: str) -> None:
-        raise NotImplementedError
+    def _sealed(self, outcome: SealOutcome) -> None:
+        metrics = self._metrics
+        metrics.seal_backlog.set(self._sealer.backlog)
+        if outcome.outcome == "retry":
+            metrics.seal_retries_total.inc()
+            log.error("could not seal, will try again", **_told(outcome))
+            return
+        metrics.recordings_total.labels(outcome=outcome.outcome).inc()
+        for mark in outcome.marks:
+            metrics.recordings_marked_total.labels(mark=mark).inc()
+        if outcome.outcome == "sealed":
+            metrics.seal_seconds.observe(outcome.seconds)
+        log.info(outcome.outcome, marks=outcome.marks, **_told(outcome))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
@@ -236,19 +255,18 @@ class Daemon:
 
     async def _watch(self) -> None:
         """Feed systemd's watchdog from the loop, and only while the store answers."""
-        period = watchdog_seconds()
-        while period is not None:
-            if await self._store_answers():
+        period = min(STORE_WATCH_SECONDS, watchdog_seconds() or STORE_WATCH_SECONDS)
+        while True:
+            try:
+                async with asyncio.timeout(period):
+                    await self._store.write(lambda _connection: None)
+            except (StoreError, TimeoutError) as error:
+                self._store_answers = False
+                log.error("store does not answer", reason=str(error))
+            else:
+                self._store_answers = True
                 notify("WATCHDOG=1")
-            await asyncio.sleep(period / 3)
-
-    async def _store_answers(self) -> bool:
-        try:
-            async with asyncio.timeout(STORE_WATCH_SECONDS):
-                await self._store.write(lambda _connection: None)
-        except (StoreError, TimeoutError):
-            return False
-        return True
+            await asyncio.sleep(period)
 
     async def _stop_cleanly(self) -> None:
         """Let calls go on and recordings finish; what takes longer is adopted at the next start."""
@@ -265,10 +283,22 @@ class Daemon:
         await self._journal.append(Statement(Fact.DAEMON_STOPPED, None, None, stopped, {}))
         for task in self._lasting:
             task.cancel()
-        for call in self._dispatcher.calls:
-            call.cancel()
+        self._dispatcher.cancel()
 
     async def _finish(self) -> None:
-        while self._dispatcher.recording_calls() or self._sealer.backlog:
-            await asyncio.sleep(0.1)
-        await self._notes.drain()
+        while True:
+            while self._dispatcher.waiting_calls() or self._dispatcher.recording_calls():
+                await asyncio.sleep(STOP_POLL_SECONDS)
+            await self._notes.drain()
+            if not await self._journal.pending():
+                return
+            await asyncio.sleep(STOP_POLL_SECONDS)
+
+
+def _told(outcome: SealOutcome) -> dict[str, str]:
+    told = {
+        "recording_id": outcome.recording_id,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+    }
+    return {key: value for key, value in told.items() if value}

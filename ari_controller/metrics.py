@@ -31,18 +31,23 @@ _CONSENT_OUTCOMES = {
     Fact.NOT_RECORDED: "not_recorded",
 }
 NO_POLICY = "none"
-RECORDING_OUTCOMES = ("started", "failed", "stopped", "sealed", "destroyed")
-RECORDING_MARKS = ("empty", "silent", "one_sided", "short", "not_growing", "repaired")
+RECORDING_OUTCOMES = ("started", "failed", "sealed", "destroyed")
+RECORDING_MARKS = (
+    "empty",
+    "silent",
+    "customer_silent",
+    "agent_silent",
+    "short",
+    "repaired",
+    "missing_segment",
+    "unreadable",
+)
 LINKS = ("ari", "ami")
 ANOMALIES = (
     "success_without_file",  # MixMonitor said Success and wrote nothing
     "fenced_late",  # a late daemon found the channel no longer its own
     "stop_failed",  # StopMixMonitor was not confirmed
     "orphan_channel_freed",  # reconciling or the rescue process let a forgotten channel go on
-    "orphan_recording_stopped",  # a MixMonitor of ours that no call owned any more
-    "orphan_spool_file",  # a file on the spool that no recording owns
-    "agent_tone_failed",  # the agent was not told
-    "command_failed",  # Asterisk refused or did not answer
     "unknown_arrival",  # a channel entered Stasis with arguments that the dialplan never sends
 )
 

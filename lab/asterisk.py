@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+import socket
 import tempfile
 import urllib.error
 import urllib.request
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.asterisk_config import LIBRARIES, Ports, base_files
+from lab.ports import is_free
 
 SOCKET_PATH_LIMIT = 100  # of the 107 characters that a Unix socket's path may have
 LOADERS = ("usr/lib64/ld-linux-x86-64.so.2", f"{LIBRARIES}/ld-linux-x86-64.so.2")
@@ -93,6 +95,7 @@ class PrivateAsterisk:
         """Write the configuration, start, and return once SIP, ARI and dialplan are ready."""
         if self._process is not None and self._process.returncode is None:
             raise AsteriskError("Asterisk is running already")
+        self._require_free_ports()
         self._prepare()
         with (self.state / "var/log/console").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
@@ -163,6 +166,20 @@ class PrivateAsterisk:
         # The name comes first and the uniqueid last; data in between may hold anything.
         fields = [row.split("!") for row in rows if row.count("!") >= len(Channel._fields)]
         return [Channel._make([*field[:6], field[-1]]) for field in fields]
+
+    def _require_free_ports(self) -> None:
+        """Refuse ports of another program: its answers would be taken for this Asterisk's."""
+        uses = {
+            "SIP (UDP)": (self.ports.sip, socket.SOCK_DGRAM),
+            "ARI (TCP)": (self.ports.ari, socket.SOCK_STREAM),
+            "AMI (TCP)": (self.ports.ami, socket.SOCK_STREAM),
+        }
+        for name, (port, kind) in uses.items():
+            if not is_free(port, kind):
+                raise AsteriskError(
+                    f"port {port} for {name} on 127.0.0.1 is in use: "
+                    "stop the program that has it or choose another port"
+                )
 
     def _prepare(self) -> None:
         var = self.state / "var"

@@ -139,7 +139,7 @@ class Call(ABC):
                 self._end("them")
 
     def abandon(self) -> None:
-        """Let go of a call whose other side does not answer any more."""
+        """Let go of the call without a word; nothing if it has ended."""
         self._end("us")
 
     def _acknowledged(self, sdp: bytes) -> None:

@@ -9,10 +9,14 @@ from lab.g711 import Samples
 
 
 class Frame(NamedTuple):
-    """One received RTP packet's audio; `at` is the event loop's (monotonic) time in seconds."""
+    """One received RTP packet's audio.
+
+    `at` is the event loop's (monotonic) time in seconds, `timestamp` the sender's, in samples.
+    """
 
     at: float
     samples: Samples
+    timestamp: int = 0
 
 
 class Digit(NamedTuple):
@@ -23,9 +27,10 @@ class Digit(NamedTuple):
 
 
 class Heard:
-    """Everything received, oldest first."""
+    """Everything received, oldest first, and the RTP sequence number that it began with."""
 
     def __init__(self) -> None:
+        self.first_sequence: int | None = None
         self.frames: list[Frame] = []
         self.digits: list[Digit] = []
 

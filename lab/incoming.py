@@ -1,13 +1,11 @@
 """A call that reaches the phone."""
 
-import asyncio
-
 from sipmessage import URI
 
 from lab.call import Call, CallEndedError, CallState
 from lab.dialog import Dialog
 from lab.media import MediaStream
-from lab.sip import GIVE_UP_SECONDS, T1, Incoming, SipWire, Spawn
+from lab.sip import GIVE_UP_SECONDS, T1, Incoming, NoAnswerError, SipWire, Spawn
 
 REQUEST_TERMINATED = 487
 BUSY_HERE = 486
@@ -21,7 +19,7 @@ class IncomingCall(Call):
     ) -> None:
         super().__init__(wire, spawn, dialog, media)
         self._invite = invite
-        self._ack_received = asyncio.Event()
+        self._ack_received = False
         self.state = CallState.RINGING
         self._answer(invite, 100)
 
@@ -56,14 +54,13 @@ class IncomingCall(Call):
             if self.state is not CallState.UP:
                 self._move(CallState.UP)
             try:
-                async with asyncio.timeout(interval):
-                    await self._ack_received.wait()
+                await self._until(lambda: self._ack_received, interval, "get its ACK")
             except TimeoutError:
                 waited += interval
                 interval *= 2
             else:
                 return
-        raise TimeoutError(f"{self!r}: no ACK within {waited:g} s")
+        raise NoAnswerError(f"{self!r}: no ACK within {waited:g} s")
 
     async def decline(self, code: int = BUSY_HERE) -> None:
         """Refuse with a final code of 300 or more."""
@@ -85,8 +82,9 @@ class IncomingCall(Call):
             self._end("them", REQUEST_TERMINATED)
 
     def _acknowledged(self, sdp: bytes) -> None:
-        self._ack_received.set()
+        self._ack_received = True
         super()._acknowledged(sdp)
+        self._notify()
 
     def _open_media(self, tone_hz: int | None) -> None:
         if tone_hz is not None:

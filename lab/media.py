@@ -10,7 +10,7 @@ from rtp import RTP, PayloadType
 
 from lab.g711 import CODECS, Codec, CodecName
 from lab.heard import Digit, Frame, Heard
-from lab.sdp import EVENT_TYPE, RemoteMedia, describe_media, parse_media
+from lab.sdp import EVENT_TYPE, MIRRORED, Direction, RemoteMedia, describe_media, parse_media
 from lab.tones import AMPLITUDE, RATE, tone
 
 PACKET_SECONDS = 0.02
@@ -63,10 +63,12 @@ class MediaStream:
         """Describe this stream: an offer before the other side is known, an answer after."""
         if self.remote is None:
             others = [name for name in CODECS if name != self.codec_name]
-            return describe_media(self.host, self.port, [self.codec_name, *others], EVENT_TYPE)
+            names = [self.codec_name, *others]
+            return describe_media(self.host, self.port, names, EVENT_TYPE, Direction.SENDRECV)
         chosen = [name for name, codec in CODECS.items() if codec is self.remote.codec]
         event_type = EVENT_TYPE if self.remote.event_type is None else self.remote.event_type
-        return describe_media(self.host, self.port, chosen, event_type)
+        direction = MIRRORED[self.remote.direction]
+        return describe_media(self.host, self.port, chosen, event_type, direction)
 
     def connect(self, sdp: bytes) -> bool:
         """Take the other side's description; tell whether it is the first: then start `run`."""
@@ -127,7 +129,7 @@ class MediaStream:
             return
         if self._digits:
             self._pause(self._digits[0])
-        if self.remote.wants_audio:
+        if self.remote.direction in (Direction.SENDRECV, Direction.RECVONLY):
             self._send(
                 self.remote.codec.payload_type,
                 now,
@@ -151,8 +153,8 @@ class MediaStream:
             self._send(self.remote.event_type, digit.timestamp, payload, marker=first)
 
     def _pause(self, digit: OutgoingDigit) -> None:
-        if digit.pause_packets:
-            digit.pause_packets -= 1
+        digit.pause_packets -= 1
+        if digit.pause_packets > 0:
             return
         self._digits.popleft()
         if digit.sent is not None and not digit.sent.done():
@@ -183,10 +185,12 @@ class MediaStream:
 
     def _receive(self, data: bytes) -> None:
         packet = RTP().fromBytes(data)
+        if self.heard.first_sequence is None:
+            self.heard.first_sequence = packet.sequenceNumber
         codec = self._codec_of(packet.payloadType)
         if codec is not None:
             samples = codec.decode(packet.payload)
-            self.heard.frames.append(Frame(self.loop.time(), samples))
+            self.heard.frames.append(Frame(self.loop.time(), samples, packet.timestamp))
         elif self.remote is not None and packet.payloadType == self.remote.event_type:
             if packet.timestamp != self._last_event_timestamp and packet.payload[0] < len(DIGITS):
                 self.heard.digits.append(Digit(self.loop.time(), DIGITS[packet.payload[0]]))

@@ -10,6 +10,7 @@ from lab.media import MediaStream
 from lab.sip import ClientTransaction, NoAnswerError, SipWire, Spawn, set_body
 
 REQUEST_TIMEOUT = 408
+PROVISIONAL_SECONDS = 2.0
 
 
 class OutgoingCall(Call):
@@ -48,10 +49,12 @@ class OutgoingCall(Call):
             return
         self._cancelled = True
         # RFC 3261 9.1: no CANCEL before the first provisional response.
-        waiters = {asyncio.ensure_future(self._invite.heard_back.wait())}
-        await asyncio.wait(waiters, timeout=5.0)
-        for waiter in waiters:
-            waiter.cancel()
+        try:
+            async with asyncio.timeout(PROVISIONAL_SECONDS):
+                await self._invite.heard_back.wait()
+        except TimeoutError:
+            self._end("us")
+            return
         if not self._invite.final.done():
             await self._wire.start(self._cancel(), self._invite.destination).final
         await self.ended()

@@ -86,6 +86,20 @@ class Phone:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        try:
+            await self._hang_up_all()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for call in self.calls:
+                call.abandon()
+            self._wire.close()
+        if self._failures and error is None:
+            raise ExceptionGroup(f"phone {self.user} failed", self._failures)
+
+    async def _hang_up_all(self) -> None:
+        """Part politely from whoever still answers within 2 s."""
         live = [call for call in self.calls if call.state is not CallState.ENDED]
         farewells = await asyncio.gather(
             *(asyncio.wait_for(call.hang_up(), 2.0) for call in live), return_exceptions=True
@@ -95,15 +109,6 @@ class Phone:
             for farewell in farewells
             if isinstance(farewell, Exception) and not isinstance(farewell, TimeoutError)
         ]
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for call in live:
-            call.abandon()
-        self._wire.close()
-        if self._failures and error is None:
-            raise ExceptionGroup(f"phone {self.user} failed", self._failures)
 
     async def call(
         self,

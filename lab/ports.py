@@ -3,23 +3,32 @@
 import random
 import socket
 
-# Between Asterisk's RTP range (rtp.conf below) and the range that the kernel hands out.
+# Between Asterisk's RTP range (rtp.conf) and the range that the kernel hands out.
 FREE_PORTS = range(30000, 32768)
 RTP_PORTS = range(12000, 30000)
+given_out: set[int] = set()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that neither TCP nor UDP uses at the moment."""
+def is_free(port: int, kind: socket.SocketKind, host: str = "127.0.0.1") -> bool:
+    """Tell whether nobody has this port, for SOCK_STREAM (TCP) or SOCK_DGRAM (UDP)."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:  # a port that only waits for late packets is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """Return a port on 127.0.0.1 that neither TCP nor UDP uses, another one at each call."""
     for port in random.sample(FREE_PORTS, len(FREE_PORTS)):
-        with (
-            socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        if (
+            port not in given_out
+            and is_free(port, socket.SOCK_STREAM)
+            and is_free(port, socket.SOCK_DGRAM)
         ):
-            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tcp.bind((host, port))
-                udp.bind((host, port))
-            except OSError:
-                continue
+            given_out.add(port)
             return port
-    raise OSError(f"every port from {FREE_PORTS.start} to {FREE_PORTS.stop - 1} on {host} is used")
+    raise OSError(f"all ports from {FREE_PORTS.start} to {FREE_PORTS.stop - 1} are in use")

@@ -17,6 +17,8 @@ class Proxy:
         self.port = 0
         self.connections = 0
         """How many clients have connected so far."""
+        self.passed_bytes = 0
+        """How much has been passed on so far, both ways."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -71,6 +73,7 @@ class Proxy:
             while data := await reader.read(65536):
                 await self._flowing.wait()
                 writer.write(data)
+                self.passed_bytes += len(data)
                 await writer.drain()
         except OSError:
             pass

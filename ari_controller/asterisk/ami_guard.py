@@ -65,8 +65,9 @@ class GuardedProtocol(AMIProtocol):  # type: ignore[misc]
         check_action(data)
         action = Action(data, as_list=as_list)
         self.responses[action.id] = action
-        self.transport.write(str(action).encode())
         future: asyncio.Future[Any] = action.future
+        future.add_done_callback(lambda _: self.responses.pop(action.id, None))
+        self.transport.write(str(action).encode())
         return future
 
     def data_received(self, data: bytes) -> None:

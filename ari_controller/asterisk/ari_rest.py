@@ -145,8 +145,11 @@ class AriRest(ABC):
     async def play(self, channel_id: str, playback_id: str, media: str) -> None:
         """Play `media` (such as `sound:/path/without/extension`) under an id chosen by us.
 
-        A sound that does not exist is no error here: PlaybackFinished says `failed`.
+        A sound that does not exist is no error here: PlaybackFinished says `failed`. A comma,
+        which would end one sound and begin another, is an UnsafeValue.
         """
+        if "," in media:
+            raise UnsafeValue("the name of a sound holds a comma")
         await self._call(
             "POST", "channels", channel_id, "play", playback_id, query={"media": media}
         )

@@ -3,15 +3,18 @@
 import grp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ari_controller.config.audio import UnusableAudioError, is_safe_path, read_media
+from ari_controller.config.manifest import UnusableManifestError, read_manifest
 from ari_controller.config.marks import Document, Loc
 from ari_controller.config.model import (
-    ConfigFile,
+    Archive,
     MatchRule,
     NoticeRule,
     PolicyRule,
     Speech,
+    Spool,
 )
 from ari_controller.config.problems import Problem
 from ari_controller.core.model import ConsentMode, Media
@@ -46,6 +49,7 @@ class Checks:
         except UnusableAudioError as error:
             self.add(path_loc, str(error))
             return
+        self._said(path_loc, speech, media)
         if media.duration_seconds > limit_seconds:
             lasts = f"lasts {media.duration_seconds:.1f} s"
             self.add(
@@ -53,19 +57,33 @@ class Checks:
             )
         self.media[loc] = media
 
-    def places(self, config: ConfigFile) -> None:
-        """Check folders and the group against each other and against what Asterisk can take."""
-        spool, archive = config.spool.path, config.archive.path
-        if not is_safe_path(spool):
-            reason = f"{spool}: only A-Z a-z 0-9 . _ / - may stand in this path"
+    def _said(self, path_loc: Loc, speech: Speech, media: Media) -> None:
+        """Compare the text with what was synthesised; a human voice is taken at its word."""
+        try:
+            known = read_manifest(speech.audio.parent).files.get(speech.audio.name)
+        except UnusableManifestError as error:
+            self.add(path_loc, str(error))
+            return
+        if known and known.sha256 == media.sha256 and known.text != speech.text:
+            reason = "says another text than stands here: run `ari-controller prompts build`"
+            self.add(path_loc, f"{speech.audio}: {reason}")
+
+    def spool(self, spool: Spool) -> None:
+        """Check the folder's name against what AMI can take."""
+        if not is_safe_path(spool.path):
+            reason = f"{spool.path}: only A-Z a-z 0-9 . _ / - may stand in this path"
             self.add(("spool", "path"), reason)
-        if spool == archive or spool in archive.parents or archive in spool.parents:
-            self.add(("archive", "path"), f"{archive} and the spool {spool} must lie apart")
-        if config.archive.group is not None:
+
+    def archive(self, archive: Archive, spool: Spool | None) -> None:
+        """Check the archive's place and group."""
+        if spool is not None and _nested(spool.path, archive.path):
+            reason = f"{archive.path} and the spool {spool.path} must lie apart"
+            self.add(("archive", "path"), reason)
+        if archive.group is not None:
             try:
-                grp.getgrnam(config.archive.group)
+                grp.getgrnam(archive.group)
             except KeyError:
-                self.add(("archive", "group"), f"there is no group {config.archive.group!r}")
+                self.add(("archive", "group"), f"there is no group {archive.group!r}")
 
     def notices(self, notices: Mapping[int, NoticeRule]) -> None:
         """Check every notice, used or not: a later reload may use it."""
@@ -182,3 +200,7 @@ class Checks:
                 f"{policy.overall_timeout_seconds:g} s leave no time to answer:"
                 f" information, question and first_digit_timeout_seconds need {needs:.1f} s",
             )
+
+
+def _nested(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents

@@ -15,7 +15,13 @@ from ari_controller.config.model import ConfigFile, NoticeRule, PolicyRule
 from ari_controller.config.policies import to_policy
 from ari_controller.config.problems import ConfigError
 from ari_controller.config.secrets import UnusableSecretError, read_password
-from ari_controller.config.shape import declared, open_document, validate, whole_items
+from ari_controller.config.shape import (
+    declared,
+    open_document,
+    section,
+    validate,
+    whole_items,
+)
 from ari_controller.core.model import Media, Policy
 
 
@@ -69,15 +75,20 @@ def load(path: Path, credentials_directory: Path | None = None) -> Settings:
     policies = dict(whole_items(document, "policies", PolicyRule, context))
     checks.notices(notices)
     checks.policies(policies, notices, declared(document, "notices", "id"))
-    if config is None:
-        raise ConfigError(checks.problems)
-    checks.places(config)
+    spool = section(document, ("spool",), model.Spool, context)
+    if spool:
+        checks.spool(spool)
+    if archive := section(document, ("archive",), model.Archive, context):
+        checks.archive(archive, spool)
+    tones = None
+    if rule := section(document, ("tones",), model.Tones, context):
+        tones = _tones(checks, rule)
     directory = credentials_directory or _credentials_directory()
-    ari_password = _password(checks, "ari", config.asterisk.ari, directory)
-    ami_password = _password(checks, "ami", config.asterisk.ami, directory)
-    recorded = _tone(checks, "recorded", config.tones.recorded)
-    not_recorded = _tone(checks, "not_recorded", config.tones.not_recorded)
-    if checks.problems or recorded is None or not_recorded is None:
+    ari = section(document, ("asterisk", "ari"), model.Ari, context)
+    ami = section(document, ("asterisk", "ami"), model.Ami, context)
+    ari_password = _password(checks, "ari", ari, directory)
+    ami_password = _password(checks, "ami", ami, directory)
+    if checks.problems or config is None or tones is None:
         raise ConfigError(checks.problems)
     return Settings(
         path=path.absolute(),
@@ -92,7 +103,7 @@ def load(path: Path, credentials_directory: Path | None = None) -> Settings:
         country_code=config.country_code,
         timezone=config.timezone,
         policies=tuple(to_policy(rule, config.notices, checks.media) for rule in config.policies),
-        tones=ToneMedia(recorded, not_recorded),
+        tones=tones,
         ari_password=ari_password,
         ami_password=ami_password,
     )
@@ -101,6 +112,12 @@ def load(path: Path, credentials_directory: Path | None = None) -> Settings:
 def _credentials_directory() -> Path | None:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(directory) if directory else None
+
+
+def _tones(checks: Checks, rule: model.Tones) -> ToneMedia | None:
+    recorded = _tone(checks, "recorded", rule.recorded)
+    not_recorded = _tone(checks, "not_recorded", rule.not_recorded)
+    return ToneMedia(recorded, not_recorded) if recorded and not_recorded else None
 
 
 def _tone(checks: Checks, name: str, path: Path) -> Media | None:
@@ -112,8 +129,10 @@ def _tone(checks: Checks, name: str, path: Path) -> Media | None:
 
 
 def _password(
-    checks: Checks, door: str, account: model.Account, credentials_directory: Path | None
+    checks: Checks, door: str, account: model.Account | None, credentials_directory: Path | None
 ) -> str:
+    if account is None:
+        return ""
     try:
         return read_password(account, credentials_directory)
     except UnusableSecretError as error:

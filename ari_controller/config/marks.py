@@ -82,7 +82,7 @@ def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     reason = " ".join(part for part in (error.context, error.problem) if part)
-    hint = '; quote keys such as "*" and "#"' if "alias" in reason else ""
+    hint = '; quote keys such as "*" and "#"' if "alias" in reason or "flow" in reason else ""
     return Problem(file, line, column, "", f"not valid YAML: {reason}{hint}")
 
 

@@ -6,9 +6,10 @@ Paths become absolute here, relative to the folder of the YAML file.
 
 import ipaddress
 import os
-import zoneinfo
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,8 @@ from pydantic import (
 )
 
 from ari_controller.core.model import ConsentMode, Direction, OnRefusal, OnWithdrawal
+
+_Item = TypeVar("_Item")
 
 LegalBasis = Literal[
     "consent",
@@ -61,8 +64,10 @@ def _loopback(host: str) -> str:
 
 
 def _timezone(name: str) -> str:
-    if name not in zoneinfo.available_timezones():
-        raise ValueError("no such time zone; write it as in Europe/Bucharest")
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("no such time zone; write it as in Europe/Bucharest") from None
     return name
 
 
@@ -72,17 +77,66 @@ def _ari_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _matching(pattern: str, meaning: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f"must be {meaning}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _some(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    if not items:
+        raise ValueError("must not be empty")
+    return items
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300, strip_whitespace=True)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ./()-]{1,30}$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-Digit = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]$")]
-Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,4}$")]
-Did = Annotated[str, StringConstraints(pattern=r"^(\+?[A-Za-z0-9._-]{1,64}\*?|\+?\*)$")]
-Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@/+-]{1,128}$")]
-Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.:_-]{1,253}$")]
+Email = Annotated[str, _matching(r"[^@\s]{1,64}@[^@\s]+\.[^@\s]{1,180}", "an e-mail address")]
+Phone = Annotated[
+    str, _matching(r"\+?[0-9][0-9 ./()-]{1,30}", "a telephone number, such as +40 374 800 800")
+]
+Name = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "1 to 64 of A-Z a-z 0-9 . _ -, first a letter or digit"
+    ),
+]
+Language = Annotated[
+    str, _matching(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}", "a language tag, such as ro or en-GB")
+]
+Digit = Annotated[str, _matching(r"[0-9*#A-D]", "one key of 0-9 * # A-D")]
+Digits = Annotated[str, _matching(r"[0-9*#A-D]{1,4}", "1 to 4 keys of 0-9 * # A-D")]
+Did = Annotated[
+    str,
+    _matching(
+        r"\+?[A-Za-z0-9._-]{0,64}\*|\+?[A-Za-z0-9._-]{1,64}",
+        "a number or a user name as the dialplan passes it, with * only at the end",
+    ),
+]
+Endpoint = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9._@/+-]{1,128}", "a name as Asterisk has it: A-Z a-z 0-9 . _ @ / + -"),
+]
+Host = Annotated[str, _matching(r"[A-Za-z0-9.:_-]{1,253}", "a host name or an address")]
+Url = Annotated[
+    str,
+    _matching(
+        r"https?://[^\s/@?#]+(/[^\s@?#]*)?",
+        "an http or https address without a user, such as http://127.0.0.1:8088",
+    ),
+]
+Region = Annotated[str, _matching(r"[A-Z]{2}", "a country's two letters, such as RO, or EU")]
+Mode = Annotated[
+    str, _matching(r"0?[46][046]0", 'a file mode that lets only owner and group read, as "0640"')
+]
+CountryCode = Annotated[
+    str, _matching(r"[1-9][0-9]{0,2}", 'a country calling code without +, such as "40"')
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 FilePath = Annotated[Path, AfterValidator(_absolute)]
 Seconds = Annotated[float, Field(gt=0, le=300)]
@@ -134,11 +188,7 @@ class Account(_Strict):
 class Ari(Account):
     """The ARI door. `url` is of Asterisk's HTTP server, with its prefix and without `/ari`."""
 
-    url: Annotated[
-        str,
-        StringConstraints(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$"),
-        AfterValidator(_ari_url),
-    ] = "http://127.0.0.1:8088"
+    url: Annotated[Url, AfterValidator(_ari_url)] = "http://127.0.0.1:8088"
     app: Name = "ari-controller"
     rest: Literal["auto", "http", "websocket"] = "auto"
 
@@ -181,9 +231,9 @@ class Archive(_Strict):
     """Where sealed recordings are kept. `region` is a country's two letters, or EU (N9)."""
 
     path: FilePath = Path("/var/lib/ari-controller/archive")
-    region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    region: Region
     group: Name | None = None
-    mode: Annotated[str, StringConstraints(pattern=r"^0?[46][046]0$")] = "0640"
+    mode: Mode = "0640"
 
 
 class Http(_Strict):
@@ -278,8 +328,8 @@ class ConfigFile(_Strict):
     archive: Archive
     http: Http = Http()
     logging: Logging = Logging()
-    country_code: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")]
+    country_code: CountryCode
     timezone: Annotated[str, AfterValidator(_timezone)]
     notices: tuple[NoticeRule, ...] = ()
     tones: Tones
-    policies: Annotated[tuple[PolicyRule, ...], Field(min_length=1)]
+    policies: Annotated[tuple[PolicyRule, ...], AfterValidator(_some)]

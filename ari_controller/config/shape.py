@@ -71,6 +71,17 @@ def whole_items(
             continue  # reported by `validate`
 
 
+def section(document: Document, loc: Loc, shape: type[_Model], context: Context) -> _Model | None:
+    """Return the block at `loc` if it is valid in itself; a missing one is an empty one."""
+    block = document.data
+    for part in loc:
+        block = block.get(str(part), {}) if isinstance(block, dict) else None
+    try:
+        return shape.model_validate_json(json.dumps(block), context=context)
+    except ValidationError:
+        return None  # reported by `validate`
+
+
 def declared(document: Document, key: str, name: str) -> list[str]:
     """Return the names that the items of a list bear, valid items or not."""
     items = [item for item in _list(document, key) if isinstance(item, dict)]
@@ -85,7 +96,7 @@ def _list(document: Document, key: str) -> list[Any]:
 def _problem(document: Document, details: ErrorDetails) -> Problem:
     loc: Loc = details["loc"]
     if loc and loc[-1] == "[key]":
-        return document.problem(loc[:-1], f"as a key: {details['msg']}", at_key=True)
+        return document.problem(loc[:-1], f"as a key: {_message(details)}", at_key=True)
     if details["type"] == "extra_forbidden":
         return document.problem(loc, _unknown_key(str(loc[-1])), at_key=True)
     return document.problem(loc, _reason(details))
@@ -109,9 +120,11 @@ def _reason(details: ErrorDetails) -> str:
         return "must be text"
     if kind in _REASONS:
         return _REASONS[kind]
-    message = details["msg"].removeprefix("Value error, ")
-    if isinstance(value, str | int | float):
-        shown = str(value)
-        shown = shown if len(shown) <= _MAX_SHOWN else shown[:_MAX_SHOWN] + "..."
-        return f"{message}, not {shown!r}"
-    return message
+    message = _message(details)
+    if isinstance(value, str):
+        return f"{message}, not {value[:_MAX_SHOWN]!r}"
+    return f"{message}, not {value}" if isinstance(value, int | float) else message
+
+
+def _message(details: ErrorDetails) -> str:
+    return details["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

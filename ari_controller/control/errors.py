@@ -9,21 +9,21 @@ class SocketError(ControlError):
     """The socket cannot be opened for listening: its path, its folder, or a live daemon."""
 
 
-class NotRunning(ControlError):  # noqa: N818 - a state of the daemon, not a failure of ours
+class NotRunning(ControlError):
     """Nobody listens on the control socket."""
 
 
-class NotAnswering(ControlError):  # noqa: N818 - a state of the daemon, not a failure of ours
+class NotAnswering(ControlError):
     """Somebody listens, and says nothing in time, or nothing that can be understood."""
 
 
-class UnknownCall(ControlError):  # noqa: N818 - an answer, not a failure
+class UnknownCall(ControlError):
     """The daemon has no such call in hand."""
 
 
-class NotRecording(ControlError):  # noqa: N818 - an answer, not a failure
+class NotRecording(ControlError):
     """The call is there, but is not being recorded (any more)."""
 
 
-class Rejected(ControlError):  # noqa: N818 - an answer, not a failure
+class Rejected(ControlError):
     """The daemon did not accept the request."""

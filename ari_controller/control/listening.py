@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from ari_controller.control.errors import SocketError
@@ -12,9 +13,26 @@ from ari_controller.control.errors import SocketError
 MAX_PATH_BYTES = 107
 FOLDER_MODE = 0o750
 SOCKET_MODE = 0o660
+BACKLOG = 32
 
 
-def listen(path: Path) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket that listens, and the file that stands for it."""
+
+    socket: socket.socket
+    path: Path
+    inode: int
+
+    def close(self) -> None:
+        """Close it, and remove its file unless another process has put its own there."""
+        self.socket.close()
+        with contextlib.suppress(FileNotFoundError):
+            if self.path.lstat().st_ino == self.inode:
+                self.path.unlink()
+
+
+def listen(path: Path) -> Listener:
     """Bind the socket at `path`, mode 0660, in a folder made 0750 where it is missing.
 
     The socket that a dead process left behind is replaced; one that a live process listens on is
@@ -30,29 +48,21 @@ def listen(path: Path) -> socket.socket:
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         _remove_stale(path)
-        # Linux takes the new file's mode from the descriptor, so that it is never wider than this.
+        # Linux takes the file's mode from the descriptor: it is never wider than this.
         os.fchmod(listener.fileno(), SOCKET_MODE)
         listener.bind(os.fspath(path))
         path.chmod(SOCKET_MODE)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        return Listener(listener, path, path.lstat().st_ino)
     except OSError as error:
         listener.close()
         raise SocketError(
-            f"cannot listen on {path}: {error.strerror}; its folder must exist and belong to the"
-            " daemon's user"
+            f"cannot listen on {path}: {error.strerror}; its folder must belong to this user"
         ) from error
     except SocketError:
         listener.close()
         raise
-    listener.setblocking(False)
-    return listener
-
-
-def remove(path: Path, listener: socket.socket) -> None:
-    """Close the socket, and remove its file unless another process has put its own there."""
-    ours = _same_file(path, listener)
-    listener.close()
-    if ours:
-        path.unlink(missing_ok=True)
 
 
 def _remove_stale(path: Path) -> None:
@@ -61,12 +71,11 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise SocketError(
-            f"{path} is not a socket: remove it, or choose another control.socket"
-        )
+        raise SocketError(f"{path} is not a socket: remove it, or choose another control.socket")
     if _somebody_listens(path):
         raise SocketError(
-            f"another daemon listens on {path}: stop it first; each daemon needs a socket of its own"
+            f"another daemon listens on {path}: stop it, or give this one"
+            " a control.socket of its own"
         )
     path.unlink(missing_ok=True)
 
@@ -80,9 +89,3 @@ def _somebody_listens(path: Path) -> bool:
     if result in (0, errno.EAGAIN, errno.EINPROGRESS):  # EAGAIN: alive, its queue is full
         return True
     raise OSError(result, os.strerror(result))
-
-
-def _same_file(path: Path, listener: socket.socket) -> bool:
-    with contextlib.suppress(OSError):
-        return listener.getsockname() == os.fspath(path) and stat.S_ISSOCK(path.lstat().st_mode)
-    return False

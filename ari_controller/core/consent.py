@@ -43,6 +43,7 @@ from ari_controller.core.events import (
     CallEntered,
     ChannelDestroyed,
     ChannelDtmfReceived,
+    ChannelHangupRequest,
     ChannelLeftStasis,
     ConsentWithdrawn,
     DeadlinePassed,
@@ -185,6 +186,12 @@ def step(call: Call, event: Event, now: float) -> Step:
         case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, ChannelLeftStasis():
             # Another hand moved it on: the dead-man's switch, the rescue process, a transfer.
             return _refused(replace(call, in_stasis=False), "left_stasis", now)
+        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, (
+            ChannelHangupRequest()
+        ):
+            # Without this the playback that breaks off would pass for a notice that failed.
+            refused, commands = _refused(call, "hung_up", now)
+            return replace(refused, deadline=now + RETRY_SECONDS), commands
         case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, ChannelDestroyed():
             refused, commands = _refused(call, "hung_up", now)
             return _end(refused, commands)

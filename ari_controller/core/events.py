@@ -38,6 +38,11 @@ class ChannelLeftStasis:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelHangupRequest:
+    """The customer's channel is about to go: what fails from now on fails because of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelDestroyed:
     """The customer's channel is gone."""
 
@@ -101,6 +106,7 @@ Event = (
     | ChannelDtmfReceived
     | DeadlinePassed
     | ChannelLeftStasis
+    | ChannelHangupRequest
     | ChannelDestroyed
     | AgentHungUp
     | AgentBridged

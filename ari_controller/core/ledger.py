@@ -48,7 +48,7 @@ ALLOWING = frozenset({Fact.CONSENT_GIVEN, Fact.RECORDING_PERMITTED})
 FORBIDDING = frozenset({Fact.CONSENT_REFUSED, Fact.CONSENT_WITHDRAWN})
 
 
-class Broken(ValueError):  # noqa: N818 - a verdict on a chain, not a failure of the program
+class Broken(ValueError):
     """The chain does not hold: at entry `seq`, because of `why`."""
 
     def __init__(self, seq: int, why: str) -> None:
@@ -110,18 +110,20 @@ def next_entry(head: Entry | None, statement: Statement, at: str, salt: bytes) -
     return replace(entry, hash=_hash(entry))
 
 
-def verify(entries: Iterable[Entry], expected_head: str | None = None) -> int:
+def verify(entries: Iterable[Entry], known_head: str | None = None) -> int:
     """Return how many entries the chain has; raise Broken at the first that does not hold.
 
-    `entries` are all of them, in order. Entries cut off at the end are found only by
-    `expected_head`, a hash known from elsewhere.
+    `entries` are all of them, in order. `known_head` is the hash of a head taken earlier and kept
+    elsewhere: it must occur. Only so are entries found that were cut off at the end.
     """
     count, prev = 0, GENESIS
+    found = known_head in (None, GENESIS)
     for entry in entries:
         _check(entry, count + 1, prev)
         count, prev = count + 1, entry.hash
-    if expected_head is not None and prev != expected_head:
-        raise Broken(count, f"the chain ends in {prev}, not in the expected {expected_head}")
+        found = found or prev == known_head
+    if not found:
+        raise Broken(count, "is the last one, and the head known from elsewhere has not occurred")
     return count
 
 

@@ -82,7 +82,7 @@ class CallTask:
         log.info(
             "step",
             call_id=self.call.facts.call_id,
-            event=kind,
+            happened=kind,
             phase_before=before.phase,
             phase=self.call.phase,
             commands=commands,

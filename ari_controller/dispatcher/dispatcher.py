@@ -44,6 +44,7 @@ class Dispatcher:
         self._services = services
         self._by_customer: dict[str, CallTask] = {}
         self._by_agent: dict[str, CallTask] = {}
+        self._running: set[asyncio.Task[None]] = set()
         self._taking_calls = True
 
     @property
@@ -56,9 +57,18 @@ class Dispatcher:
         busy = (Phase.STARTING, Phase.RECORDING, Phase.STOPPING)
         return [task for task in self.calls if task.call.phase in busy]
 
+    def waiting_calls(self) -> list[CallTask]:
+        """Return the calls whose channel waits with us."""
+        return [task for task in self.calls if task.call.in_stasis]
+
     def find(self, call_id: str) -> CallTask | None:
         """Return the open call of that id."""
         return next((task for task in self.calls if task.call.facts.call_id == call_id), None)
+
+    def cancel(self) -> None:
+        """Let go of every call: what is recorded goes on in Asterisk."""
+        for task in self._running:
+            task.cancel()
 
     def stop_taking_calls(self) -> None:
         """From now on new calls go on unrecorded, and calls being asked are let go."""
@@ -91,6 +101,7 @@ class Dispatcher:
                 self._put(channel, core.ChannelDestroyed())
                 self._agent_gone(channel)
             case ChannelHangupRequest(channel=channel):
+                self._put(channel, core.ChannelHangupRequest())
                 self._agent_gone(channel)
             case ChannelEnteredBridge(channel=Channel() as channel):
                 agent_task = self._by_agent.get(channel.id)
@@ -187,7 +198,9 @@ class Dispatcher:
         self._by_customer[facts.channel_id] = task
         if facts.agent_channel_id is not None:
             self._by_agent[facts.agent_channel_id] = task
-        self._services.spawn(self._run(task))
+        running = self._services.spawn(self._run(task))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
 
     async def _run(self, task: CallTask) -> None:
         try:

@@ -1,5 +1,6 @@
 """What every call task needs: the adapters, as the daemon wired them."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -40,4 +41,4 @@ class Services:
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     seal: Callable[[], None]
-    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]

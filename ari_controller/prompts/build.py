@@ -8,12 +8,14 @@ call's record could no longer say what was played (N12).
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from ari_controller.config.manifest import Origin, UnusableManifestError, read_manifest
 from ari_controller.config.model import ConfigFile, NoticeParts, Speech
 from ari_controller.prompts import sound
 from ari_controller.prompts.errors import PromptsError
-from ari_controller.prompts.manifest import Origin, read_manifest, write_manifest, write_whole
+from ari_controller.prompts.files import write_manifest, write_whole
 from ari_controller.prompts.speech import Voice
 
 WAIT_MUSIC = Path("wait/wait.wav")
@@ -76,7 +78,7 @@ def _notices(config: ConfigFile, voice: Voice) -> Iterator[_Recipe]:
                     folder=speech.audio.parent,
                     title=f"{notice.id} {language} {part}",
                     made_by=voice.name(language),
-                    make=lambda text=speech.text, language=language: _spoken(voice, text, language),
+                    make=partial(_spoken, voice, speech.text, language),
                     version=notice.version,
                     text=speech.text,
                 )
@@ -114,7 +116,10 @@ def _spoken(voice: Voice, text: str, language: str) -> sound.Samples:
 
 
 def _build(recipe: _Recipe, *, force: bool) -> Built:
-    manifest = read_manifest(recipe.folder)
+    try:
+        manifest = read_manifest(recipe.folder)
+    except UnusableManifestError as error:
+        raise PromptsError(str(error)) from None
     name = recipe.path.relative_to(recipe.folder).as_posix()
     known = manifest.files.get(name)
     there = _digest(recipe.path)

@@ -104,7 +104,7 @@ def wait_music() -> Samples:
         where = (index * step + np.arange(2 * step)) % len(loop)
         loop[where] += wave_ * envelope
     loop -= np.mean(loop)
-    return loop * (0.1 / np.max(np.abs(loop)))
+    return loop * (0.1 / float(np.max(np.abs(loop))))
 
 
 def _blackman(x: Samples) -> Samples:
@@ -114,4 +114,5 @@ def _blackman(x: Samples) -> Samples:
 def _beep(frequency: float, seconds: float) -> Samples:
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     ramp = np.minimum(1, np.minimum(time, time[::-1]) / 0.01)
-    return 0.25 * np.sin(2 * np.pi * frequency * time) * ramp
+    tone: Samples = 0.25 * np.sin(2 * np.pi * frequency * time) * ramp
+    return tone

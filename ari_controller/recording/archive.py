@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ari_controller.core.model import StoppedRecording
 from ari_controller.recording import durable, sidecar
@@ -26,7 +26,7 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalArchive:
-    """A folder tree on this machine; `mode` is of the files, folders get `x` where files have `r`."""
+    """A folder tree here; `mode` is of the files, folders get `x` where files have `r`."""
 
     root: Path
     mode: int = 0o640

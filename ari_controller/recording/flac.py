@@ -5,19 +5,21 @@ frames, and takes tags only before the first sample. A tag is UTF-8 of any lengt
 (1 MB), but ends at a NUL.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 
+from ari_controller.recording.job import SealError
 from ari_controller.recording.join import BLOCK_FRAMES, Stereo
 
 TAGS = ("title", "date", "software", "copyright", "license", "comment")
 
 
 class FlacError(Exception):
-    """libsndfile cannot write or read a file."""
+    """A file is not FLAC, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class Flac:
 
 
 def write(descriptor: int, rate: int, blocks: Iterable[Stereo], tags: Mapping[str, str]) -> None:
-    """Write a stereo FLAC file into an open, empty file. Blocks must hold at least one frame."""
+    """Write a stereo FLAC file into an open, empty file. Blocks must hold at least one frame.
+
+    Raises OSError, or SealError where libsndfile alone is at fault.
+    """
     try:
         with soundfile.SoundFile(
             descriptor, "w", rate, 2, "PCM_16", format="FLAC", closefd=False
@@ -42,7 +47,9 @@ def write(descriptor: int, rate: int, blocks: Iterable[Stereo], tags: Mapping[st
             for block in blocks:
                 file.write(block)
     except soundfile.LibsndfileError as error:
-        raise FlacError(f"cannot write FLAC: {error} Is the disk full?") from error
+        # libsndfile does not tell why a write failed; a write of our own does.
+        os.pwrite(descriptor, bytes(BLOCK_FRAMES), os.fstat(descriptor).st_size)
+        raise SealError(f"cannot write FLAC: {error}") from error
 
 
 def read(path: Path) -> Flac:

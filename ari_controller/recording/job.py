@@ -1,10 +1,18 @@
-"""What passes between the daemon and its worker process: plain data, without numpy."""
+"""What passes between the daemon and its worker process: plain data and errors, without numpy."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ari_controller.core.model import StoppedRecording
 from ari_controller.recording.spool import Spool
+
+
+class SealError(Exception):
+    """The recording cannot be sealed as things stand; its files are untouched."""
+
+
+class NothingToSeal(Exception):
+    """Not one file of the recording can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,5 +25,4 @@ class SealJob:
     spool: Spool
     recording: StoppedRecording
     target: Path
-    file_name: str
     software: dict[str, str]

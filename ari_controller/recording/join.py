@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ari_controller.recording.job import SealError
 from ari_controller.recording.track import Track
 from ari_controller.recording.wav import RATES
 
@@ -15,10 +16,6 @@ BLOCK_FRAMES = 65_536
 # No call pauses its recording for so long: a longer gap is a clock that was set, and filling it
 # could fill the disk.
 LONGEST_GAP_SECONDS = 12 * 3600
-
-
-class JoinError(Exception):
-    """The segments cannot be put on one time line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +45,12 @@ def place(takes: Sequence[Take]) -> Timeline:
     """Place takes, in the order of their segments, by when they started.
 
     Gaps become silence. A take that would begin inside the one before it (a clock set back, a
-    late stop) begins behind it instead, so that no audio is lost.
+    late stop) begins behind it instead, so that no audio is lost. Raises SealError.
     """
     tracks = [track for take in takes for track in (take.customer, take.agent) if track]
     rates = {track.layout.rate for track in tracks} or {RATES[0]}
     if len(rates) > 1:
-        raise JoinError(f"segments of different sample rates: {sorted(rates)}")
+        raise SealError(f"segments of different sample rates: {sorted(rates)}")
     rate = rates.pop()
     placed: list[tuple[int, Take]] = []
     end = 0

@@ -17,7 +17,7 @@ from ari_controller.recording.spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class Removals:
-    """Notes in `folder`, one per recording: the names of the files that its archive copy replaces."""
+    """Notes in `folder`, one per recording: the files that its archive copy replaces."""
 
     folder: Path
     spool: Spool
@@ -34,8 +34,10 @@ class Removals:
         durable.replace(temporary, path)
 
     def carry_out(self, recording_id: str) -> None:
-        """Remove the files of one note, then the note."""
+        """Remove the files of one note, then the note; nothing where nothing is noted."""
         path = self._path(recording_id)
+        if not path.exists():
+            return
         for name in msgspec.json.decode(path.read_bytes(), type=list[str]):
             self.spool.remove_read(name)
         durable.remove(path)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ari_controller.core.model import Segment, StoppedRecording
 from ari_controller.recording import checks, flac, join, sidecar
-from ari_controller.recording.job import SealJob
+from ari_controller.recording.job import NothingToSeal, SealJob
 from ari_controller.recording.sidecar import Audio, Condition, SegmentFacts, Side, Sidecar
 from ari_controller.recording.spool import Spool
 from ari_controller.recording.track import Track
@@ -23,10 +23,6 @@ from ari_controller.recording.wav import WavError
 
 # FLAC cannot hold nothing: a recording without any audio holds one packet of silence.
 _EMPTY_SECONDS = 0.02
-
-
-class NothingToSeal(Exception):
-    """Not one file of the recording can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class _Found:
 def seal(job: SealJob) -> Sidecar:
     """Write the audio file, durably, and return its sidecar, hash and size included.
 
-    Raises NothingToSeal, JoinError, FlacError or OSError, and then leaves no file behind.
+    Raises NothingToSeal, SealError or OSError, and then leaves no file behind.
     """
     with ExitStack() as open_files:
         found = [_take(job.spool, segment, open_files) for segment in _in_order(job.recording)]
@@ -49,7 +45,7 @@ def seal(job: SealJob) -> Sidecar:
         timeline = join.place([item.take for item in found])
         marks = _marks(job.recording, found, timeline)
         frames = timeline.frames or round(_EMPTY_SECONDS * timeline.rate)
-        audio = Audio(job.file_name, timeline.rate, frames, round(frames / timeline.rate, 6))
+        audio = Audio(job.target.name, timeline.rate, frames, round(frames / timeline.rate, 6))
         placed = zip(found, timeline.takes, strict=True)
         segments = tuple(_facts(item, start, job.recording) for item, (start, _) in placed)
         described = sidecar.describe(job.recording, segments, audio, marks, job.software)

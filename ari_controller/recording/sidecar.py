@@ -16,9 +16,6 @@ import msgspec
 
 from ari_controller.core.model import SealedRecording, StoppedRecording
 
-FORMAT_NAME = "ari-controller-recording"
-FORMAT_VERSION = 1
-
 Condition = Literal["complete", "repaired", "missing", "unreadable"]
 
 
@@ -30,21 +27,21 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A field that nobody wrote is damage or forgery, so unknown ones are refused."""
 
 
-class Format(_Strict):
+class Format(_Strict, frozen=True):
     """Name and version of the format."""
 
-    name: Literal["ari-controller-recording"] = FORMAT_NAME
-    version: Literal[1] = FORMAT_VERSION
+    name: Literal["ari-controller-recording"] = "ari-controller-recording"
+    version: Literal[1] = 1
 
 
-class Side(_Strict):
+class Side(_Strict, frozen=True):
     """One of the two files of a segment, as it was found on the spool."""
 
     samples: int
     condition: Condition
 
 
-class SegmentFacts(_Strict):
+class SegmentFacts(_Strict, frozen=True):
     """One segment: when it ran, and where its audio lies in the joined file."""
 
     number: int
@@ -56,7 +53,7 @@ class SegmentFacts(_Strict):
     agent: Side
 
 
-class Audio(_Strict):
+class Audio(_Strict, frozen=True):
     """The joined file. Hash and size are None inside its own tags only."""
 
     file: str
@@ -69,7 +66,7 @@ class Audio(_Strict):
     channels: tuple[Literal["customer"], Literal["agent"]] = ("customer", "agent")
 
 
-class Sidecar(_Strict):
+class Sidecar(_Strict, frozen=True):
     """Everything known of a sealed recording. `facts` is what the call knew, unchanged."""
 
     recording_id: str
@@ -112,7 +109,7 @@ def describe(
 
 
 def encode(sidecar: Sidecar) -> bytes:
-    """Return the bytes of the file: UTF-8, keys sorted, indented; the same facts, the same bytes."""
+    """Return the bytes of the file: UTF-8, keys sorted, indented."""
     return msgspec.json.format(msgspec.json.encode(sidecar, order="sorted"), indent=2) + b"\n"
 
 
@@ -121,7 +118,7 @@ def load(data: bytes) -> Sidecar:
     try:
         return msgspec.json.decode(data, type=Sidecar)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SidecarError(f"not a sidecar of format version {FORMAT_VERSION}: {error}") from error
+        raise SidecarError(f"not a sidecar of this format: {error}") from error
 
 
 async def write(path: Path, sidecar: Sidecar) -> None:

@@ -67,8 +67,7 @@ class Spool:
 
         A spool that is not mounted must not look like recordings that were lost.
         """
-        if not self.path.is_dir():
-            raise SpoolError(f"spool folder {self.path} is missing: is its file system mounted?")
+        self._require_folder()
         return tuple(name for name in (segment.rx, segment.tx) if os.path.lexists(self._at(name)))
 
     def open(self, name: str) -> tuple[int, Layout]:
@@ -83,10 +82,7 @@ class Spool:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(path, flags)
         try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise NotAFile(f"{name}: not a plain file")
-            return descriptor, layout(os.pread(descriptor, HEAD_BYTES, 0), status.st_size)
+            return descriptor, _layout(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
@@ -97,7 +93,11 @@ class Spool:
             durable.remove(self._at(name))
 
     def remove_read(self, name: str) -> None:
-        """Remove a file whose samples are archived; one that cannot be read stays for a human."""
+        """Remove a file whose samples are archived; one that cannot be read stays for a human.
+
+        Raises SpoolError when the folder itself is gone.
+        """
+        self._require_folder()
         try:
             os.close(self.open(name)[0])
         except (FileNotFoundError, WavError):
@@ -108,6 +108,10 @@ class Spool:
         """Return what an ordinary user may still write on the spool's file system."""
         room = os.statvfs(self.path)
         return room.f_bavail * room.f_frsize
+
+    def _require_folder(self) -> None:
+        if not self.path.is_dir():
+            raise SpoolError(f"spool folder {self.path} is missing: is its file system mounted?")
 
     def _exists(self, name: str) -> bool:
         try:
@@ -125,6 +129,13 @@ class Spool:
 
     def _at(self, name: str) -> Path:
         return self.path / _checked(name)
+
+
+def _layout(descriptor: int) -> Layout:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFile("not a plain file")
+    return layout(os.pread(descriptor, HEAD_BYTES, 0), status.st_size)
 
 
 def _checked(name: str) -> str:

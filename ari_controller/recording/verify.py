@@ -11,10 +11,6 @@ from ari_controller.recording.archive import LocalArchive
 from ari_controller.recording.sidecar import Sidecar, SidecarError
 
 
-class VerifyError(Exception):
-    """An archived recording is not what was sealed."""
-
-
 def problems(archive: LocalArchive, expected: SealedRecording) -> list[str]:
     """Return what is wrong with a recording, in words; an empty list when it is intact.
 
@@ -56,9 +52,7 @@ def stored(archive: LocalArchive, path: str, recording: StoppedRecording) -> Sea
 
 def strays(archive: LocalArchive, known: Iterable[str]) -> Iterator[str]:
     """Yield the files in the archive, by relative path, that belong to no known audio path."""
-    expected = {
-        file for path in known for file in (archive.audio(path), archive.sidecar(path))
-    }
+    expected = {file for path in known for file in (archive.audio(path), archive.sidecar(path))}
     for file in sorted(archive.root.glob("*/*/*/*")):
         if file not in expected:
             yield str(file.relative_to(archive.root))

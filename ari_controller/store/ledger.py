@@ -77,13 +77,13 @@ def has_fact(connection: Connection, call_id: str, facts: Iterable[Fact]) -> boo
     return connection.execute(query.limit(1)).first() is not None
 
 
-def verify_all(connection: Connection, expected_head: str | None = None) -> int:
+def verify_all(connection: Connection, known_head: str | None = None) -> int:
     """Return how many entries hold, each with its personal row where there still is one.
 
-    Raise Broken at the first that does not. Rows at the end that were cut off together with their
-    entries are found only by `expected_head` (docs/ledger.md).
+    Raise Broken at the first that does not. Entries that were cut off at the end are
+    found only by `known_head` (docs/ledger.md).
     """
-    return verify(_with_rows_checked(connection), expected_head)
+    return verify(_with_rows_checked(connection), known_head)
 
 
 def export(connection: Connection, stream: TextIO, *, with_rows: bool = False) -> int:

@@ -1,6 +1,7 @@
 """The one thread that writes: queued jobs, many in one transaction (group commit)."""
 
 import queue
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -90,8 +91,7 @@ class Writer:
                     self._carry_out(job)
         except Exception as error:
             failure = _store_error(error)
-            with suppress(SQLAlchemyError):
-                self._connection.rollback()
+            self._undo()
         elapsed = time.perf_counter() - began
         for job in batch:
             error_of_job = failure or job.error
@@ -108,10 +108,21 @@ class Writer:
         try:
             job.result = job.work(self._connection)
         except Exception as error:
-            # Raises where SQLite has undone the whole transaction (disk full): so ends the batch.
-            run("ROLLBACK TO job")
             job.error = _store_error(error)
+            try:
+                run("ROLLBACK TO job")
+            except SQLAlchemyError:
+                # SQLite has undone the whole transaction, as it may on a full disk.
+                raise job.error from error
         run("RELEASE job")
+
+    def _undo(self) -> None:
+        # SQLAlchemy takes a transaction whose COMMIT failed for ended; SQLite keeps it open.
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            self._connection.rollback()
+            driver = self._connection.connection.driver_connection
+            if driver is not None:
+                driver.rollback()
 
 
 def _store_error(error: Exception) -> StoreError:

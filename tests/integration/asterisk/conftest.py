@@ -29,9 +29,6 @@ exten => offer,1,Answer()
 exten => short,1,Answer()
  same => n,StasisBroadcast(100,,outbound)
  same => n,Wait(120)
-exten => say,1,Answer()
- same => n,UserEvent(withdrawn,by: key)
- same => n,Wait(120)
 """
 
 

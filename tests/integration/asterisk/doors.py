@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from ari_controller.asterisk.ari import AriClient
 from ari_controller.asterisk.ari_events import Event
 
 USER = "ari-controller"
-ARI_PASSWORD = "ari-secret-of-the-lab"
-AMI_SECRET = "ami-secret-of-the-lab"
+ARI_PASSWORD = secrets.token_hex(16)
+AMI_SECRET = secrets.token_hex(16)
 WITHIN_SECONDS = 8.0
+
+Rest = Literal["auto", "http", "websocket"]
 
 E = TypeVar("E")
 
@@ -27,7 +30,7 @@ async def eventually(
     """Wait until `condition` holds; fail saying `what` when it does not in time."""
     try:
         async with asyncio.timeout(within):
-            while not condition():
+            while not condition():  # noqa: ASYNC110  (what is waited for sets no event)
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"not in {within:g} s: {what}") from None
@@ -39,7 +42,7 @@ async def eventually_async(
     """As `eventually`, for a condition that must be asked for."""
     try:
         async with asyncio.timeout(within):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not in {within:g} s: {what}") from None
@@ -50,6 +53,7 @@ class Notes:
     """What a client reported, in order; `log` holds `up`, `down` and event names together."""
 
     ups: int = 0
+    waits: int = 0
     downs: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
@@ -62,13 +66,16 @@ class Notes:
         self.downs.append(reason)
         self.log.append("down")
 
+    def wait(self) -> float:
+        """Stand in for `random`: a client asks it once before each new try."""
+        self.waits += 1
+        return 0.0
+
     async def up(self) -> None:
         self.ups += 1
         self.log.append("up")
 
-    async def expect(
-        self, kind: type[E], matches: Callable[[E], bool] = lambda event: True
-    ) -> E:
+    async def expect(self, kind: type[E], matches: Callable[[E], bool] = lambda event: True) -> E:
         """Wait for an event of this kind and return the first that matches."""
 
         def found() -> list[E]:
@@ -106,7 +113,7 @@ async def ari_door(
     port: int,
     app: str,
     *,
-    rest: Literal["auto", "http", "websocket"] = "auto",
+    rest: Rest = "auto",
     password: str = ARI_PASSWORD,
     on_up: Callable[[AriClient], Awaitable[None]] | None = None,
     timeout_seconds: float = 2.0,
@@ -128,7 +135,7 @@ async def ari_door(
         on_event=notes.take,
         on_up=up,
         on_down=notes.down,
-        random=lambda: 0.0,
+        random=notes.wait,
         timeout_seconds=timeout_seconds,
         heartbeat_seconds=heartbeat_seconds,
     )
@@ -167,7 +174,7 @@ async def ami_door(
         secret,
         on_up=up,
         on_down=notes.down,
-        random=lambda: 0.0,
+        random=notes.wait,
         timeout_seconds=timeout_seconds,
         ping_seconds=ping_seconds,
     )
@@ -182,7 +189,9 @@ class Exchange:
         self._session = session
         self._root = f"http://127.0.0.1:{port}/ari"
 
-    async def originate(self, channel_id: str, *, exten: str = "wait", app: str | None = None) -> str:
+    async def originate(
+        self, channel_id: str, *, exten: str = "wait", app: str | None = None
+    ) -> str:
         """Make a Local channel pair `ID` and `ID;2`; `;2` runs `exten`, `ID` goes to `app`.
 
         Without an application `ID` waits in the dialplan.
@@ -196,14 +205,27 @@ class Exchange:
         await self.post("channels", query)
         return channel_id
 
-    async def post(self, path: str, query: dict[str, str], body: Any = None) -> None:
-        async with self._session.post(
-            f"{self._root}/{path}",
-            params=query,
-            data=json.dumps(body) if body else None,
-            headers={"Content-Type": "application/json"},
+    async def post(self, path: str, query: dict[str, str], body: object = None) -> None:
+        await self._ask("POST", path, query, body)
+
+    async def put(self, path: str, body: object) -> None:
+        await self._ask("PUT", path, {}, body)
+
+    async def delete(self, path: str) -> None:
+        await self._ask("DELETE", path, {})
+
+    async def event_filter(self, app: str) -> list[str]:
+        """Return the event types that the application lets through."""
+        application = await self._ask("GET", f"applications/{app}", {})
+        return [allowed["type"] for allowed in application["events_allowed"]]
+
+    async def _ask(self, method: str, path: str, query: dict[str, str], body: object = None) -> Any:
+        async with self._session.request(
+            method, f"{self._root}/{path}", params=query, json=body
         ) as response:
-            assert response.status < 300, await response.text()
+            text = await response.text()
+            assert response.status < 300, text
+            return json.loads(text or "null")
 
 
 @asynccontextmanager

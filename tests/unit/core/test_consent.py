@@ -21,6 +21,7 @@ from ari_controller.core.events import (
     CallEntered,
     ChannelDestroyed,
     ChannelDtmfReceived,
+    ChannelHangupRequest,
     ChannelLeftStasis,
     ConsentWithdrawn,
     DeadlinePassed,
@@ -211,6 +212,12 @@ def test_a_caller_who_hangs_up_before_consent_ends_it_unrecorded(told: int) -> N
     assert words(commands)[0] == "consent_refused"
     assert words(commands)[-1] == "EndCall"
     assert call.reason == "hung_up"
+
+
+def test_a_playback_broken_off_by_a_hang_up_is_no_failed_notice() -> None:
+    broken_off = [ChannelHangupRequest(), PlaybackFinished("call.1", failed=True)]
+    call, _ = tell(inbound(), [CallEntered(), *broken_off, ChannelDestroyed()])
+    assert (call.phase, call.outcome, call.reason) == (Phase.ENDED, Outcome.REFUSED, "hung_up")
 
 
 @pytest.mark.parametrize("told", [1, 2])

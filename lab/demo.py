@@ -1,0 +1,161 @@
+"""`make demo`: real calls over SIP and RTP, then what was recorded, proven and counted."""
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ari_controller.core.numbers import normalise
+from ari_controller.store import calls, recordings
+from ari_controller.store.calls import CallRow
+from ari_controller.store.engine import ReadOnlyStore
+from ari_controller.store.recordings import RecordingRow
+from lab.asterisk import AsteriskError
+from lab.asterisk_tree import NoAsteriskError
+from lab.phone import CallEndedError, Phone
+from lab.site import Site, SitePorts, state_directory
+from lab.story import AGENT_HZ, STORIES, Cast, Story, answer_as_agent
+from lab.tones import level, wav_channels
+
+SETTLE_SECONDS = 20.0
+SHOWN_METRICS = (
+    "ari_controller_calls_ended_total",
+    "ari_controller_consent_total",
+    "ari_controller_recordings_total",
+    "ari_controller_recorded_without_consent_total",
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the store holds of a story."""
+
+    story: Story
+    call: CallRow | None
+    recording: RecordingRow | None
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the call ended as it must, and a file is there exactly if it may be."""
+        if self.call is None or self.call.outcome != self.story.outcome:
+            return False
+        sealed = self.recording is not None and self.recording.state == "sealed"
+        return sealed == self.story.recorded
+
+
+async def demo(console: Console) -> int:
+    """Run the stories; return 0 when each went as it must."""
+    site = Site(state_directory("demo"), SitePorts.from_environment())
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
+    ) as progress:
+        starting = progress.add_task("private Asterisk and daemon", total=1)
+        async with site:
+            progress.update(starting, completed=1)
+            async with (
+                Phone(user="caller") as caller,
+                Phone(port=site.ports.agent, user="agent", on_invite=answer_as_agent) as agent,
+                Phone(port=site.ports.trunk, user="trunk") as trunk,
+            ):
+                cast = Cast(site, caller, agent, trunk)
+                await asyncio.gather(*(_tell(cast, story, progress) for story in STORIES))
+            sealing = progress.add_task("sealing", total=1)
+            told = await _settled(site)
+            progress.update(sealing, completed=1)
+            await _report(console, site, told)
+    return 0 if all(each.as_expected for each in told) else 1
+
+
+async def _tell(cast: Cast, story: Story, progress: Progress) -> None:
+    task = progress.add_task(story.title, total=1)
+    try:
+        await story.script(cast, story.number, story.tone_hz)
+    except (TimeoutError, CallEndedError) as error:
+        progress.update(task, description=f"{story.title}: [red]{error}[/red]")
+    else:
+        progress.update(task, completed=1)
+
+
+async def _settled(site: Site) -> list[Told]:
+    """Wait until each story's call is closed in the store and its recording sealed."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SETTLE_SECONDS
+    while True:
+        told = look(site, STORIES)
+        if all(each.as_expected for each in told) or loop.time() > deadline:
+            return told
+        await asyncio.sleep(0.2)
+
+
+def look(site: Site, stories: tuple[Story, ...]) -> list[Told]:
+    """Read what the store holds of each story."""
+    store = ReadOnlyStore.open(site.directory / "store.db")
+    rows = {row.number: row for row in store.read(lambda c: calls.recent(c, 1000))}
+    told = []
+    for story in stories:
+        call = rows.get(normalise(story.number))
+        recording = None
+        if call is not None:
+            call_id = call.call_id
+            found = store.read(lambda c, i=call_id: recordings.of_call(c, i))
+            recording = found[0] if found else None
+        told.append(Told(story, call, recording))
+    return told
+
+
+async def _report(console: Console, site: Site, told: list[Told]) -> None:
+    table = Table(title="What happened")
+    for column in ("call", "outcome", "why", "recording", "left: customer", "right: agent", ""):
+        table.add_column(column)
+    files: list[Path] = []
+    for each in told:
+        outcome = each.call.outcome if each.call else "nothing in the store"
+        reason = each.call.reason if each.call else ""
+        left = right = state = ""
+        if each.recording is not None and each.recording.archive_path:
+            path = site.archive / each.recording.archive_path
+            files.append(path)
+            left, right = _tones(path, each.story.tone_hz)
+            state = f"{each.recording.duration_seconds:.1f} s, {each.recording.stop_reason}"
+        verdict = "as it must" if each.as_expected else "[red]NOT as it must[/red]"
+        table.add_row(each.story.title, outcome, reason, state or "none", left, right, verdict)
+    console.print(table)
+    console.rule("ledger")
+    console.print((await site.command("ledger", "verify")).strip(), highlight=False)
+    console.rule("metrics")
+    _, metrics = await site.get("/metrics")
+    shown = [line for line in metrics.splitlines() if line.startswith(SHOWN_METRICS)]
+    console.print("\n".join(line for line in shown if not line.endswith(" 0.0")), highlight=False)
+    console.rule("files to listen to")
+    for path in files:
+        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        console.print(f"{path}", highlight=False, soft_wrap=True)
+        console.print(f"  consent: {facts['consent']['mode']}, {facts['consent']['evidence']}")
+
+
+def _tones(path: Path, customer_hz: int) -> tuple[str, str]:
+    wav = wav_channels(path)
+    names = {customer_hz: f"{customer_hz} Hz", AGENT_HZ: f"{AGENT_HZ} Hz"}
+    heard = []
+    for samples in wav.channels:
+        heard.append(" + ".join(n for hz, n in names.items() if level(samples, hz) > 100))
+    return heard[0] or "silence", heard[1] or "silence"
+
+
+def main() -> int:
+    """Run the demo; print what is in the way instead of a traceback."""
+    console = Console()
+    try:
+        return asyncio.run(demo(console))
+    except (NoAsteriskError, AsteriskError, OSError, ValueError) as error:
+        console.print(f"demo: {error}", style="red", highlight=False)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
