@@ -130,7 +130,7 @@ class Checks:
             elif policy.notice in by_id:
                 self._notice(at, policy, *by_id[policy.notice])
             elif policy.notice not in declared_notices:
-                known = ", ".join(by_id) or "none"
+                known = ", ".join(declared_notices) or "none"
                 self.add((*at, "notice"), f"there is no notice {policy.notice!r}; known: {known}")
         everything = [index for index, policy in policies.items() if policy.match == MatchRule()]
         for index in policies:

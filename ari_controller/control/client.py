@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class ControlClient:
         body = {"reason": reason, "author": author}
         await self._ask("POST", f"/v1/calls/{quote(call_id, safe='')}/withdraw", body)
 
-    async def heartbeat(self) -> AsyncIterator[None]:
+    async def heartbeat(self) -> AsyncGenerator[None, None]:
         """Yield at each line until the daemon ends the stream; a hung daemon yields nothing."""
         patience = aiohttp.ClientTimeout(total=None)
         async with self._request("GET", "/v1/heartbeat", patience) as response:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from sipmessage import URI, Address, Message, Request
+from sipmessage import URI, Address, Message, Request, Response
 
 from lab.dialog import Dialog
 from lab.phone import CallEndedError, CallState, IncomingCall, Phone
@@ -262,6 +262,41 @@ async def test_a_request_is_repeated_until_it_is_heard() -> None:
         assert first == second
         call.abandon()
     transport.close()
+
+
+async def test_a_refusal_is_acknowledged_each_time_it_is_said() -> None:
+    loop = asyncio.get_running_loop()
+    transport, raw = await loop.create_datagram_endpoint(Raw, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    async with Phone() as anna, asyncio.timeout(3):
+        call = await anna.call(f"sip:busy@127.0.0.1:{port}")
+        invite = Message.parse(await raw.received.get())
+        busy = Response(486, "Busy Here")
+        busy.via, busy.cseq, busy.call_id = invite.via, invite.cseq, invite.call_id
+        busy.from_address = invite.from_address
+        busy.to_address = tagged(invite.to_address, "b")
+        for _ in range(2):
+            transport.sendto(bytes(busy), (anna.host, anna.port))
+            ack = Message.parse(await raw.received.get())
+            assert isinstance(ack, Request)
+            assert ack.method == "ACK"
+            assert ack.via == invite.via
+            assert ack.to_address == busy.to_address
+        assert (await call.ended()).code == 486
+    transport.close()
+
+
+async def test_audio_keeps_the_pace_of_a_real_clock() -> None:
+    async with Phone() as anna, Phone() as bob:
+        await anna.call(bob.uri, 1000)
+        taken = await bob.next_call()
+        await taken.answer()
+        async with asyncio.timeout(5):
+            while len(taken.heard.frames) < 50:  # noqa: ASYNC110, frames have no event
+                await asyncio.sleep(0.02)
+        first = taken.heard.frames[0].at
+        late = [frame.at - first - 0.02 * i for i, frame in enumerate(taken.heard)]
+        assert -0.02 < min(late[25:]) < 0.02  # single packets may be late, the stream is not
 
 
 async def test_hold_and_resume_are_answered_in_kind() -> None:

@@ -21,7 +21,7 @@ from lab.tones import (
     write_wav,
 )
 
-VOICES = (500, 600, 1000, 1300, 1700)
+VOICES = (425, 500, 600, 1000, 1300, 1700)
 
 
 class Ear:

@@ -85,7 +85,7 @@ if __name__ == "__main__":
 def test_a_worker_does_not_outlive_a_killed_daemon(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT, encoding="utf-8")
-    command = [sys.executable, script]
+    command = [sys.executable, str(script)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # noqa: S603
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())

@@ -102,7 +102,7 @@ class MemoryJournal:
         self.waiting = {item.recording_id: item for item in recordings}
         self.done: dict[str, SealedRecording] = {}
         self.ended: dict[str, tuple[str, str]] = {}
-        self.strike: Callable[[str], None] = lambda when: None
+        self.strike: Callable[[str], object] = lambda when: None
 
     async def pending(self) -> list[StoppedRecording]:
         self.strike("pending")

@@ -1,0 +1,64 @@
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from lab.asterisk_tree import NoAsteriskError, asterisk_root
+from lab.phone import Phone
+from lab.site import Site
+from lab.story import Cast, answer_as_agent
+from tests.e2e.stage import Stage
+
+OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def asterisk() -> None:
+    """Unpack Asterisk if need be; REQUIRE_ASTERISK=1 turns its absence into a failure."""
+    try:
+        asterisk_root()
+    except NoAsteriskError as error:
+        if os.environ.get("REQUIRE_ASTERISK") == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@asynccontextmanager
+async def phones(site: Site) -> AsyncIterator[Stage]:
+    """Open the three phones of a site; the agent answers by itself."""
+    async with (
+        Phone(user="caller") as caller,
+        Phone(port=site.ports.agent, user="agent", on_invite=answer_as_agent) as agent,
+        Phone(port=site.ports.trunk, user="trunk") as trunk,
+    ):
+        yield Stage(site, Cast(site, caller, agent, trunk))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """One Asterisk and one daemon for all tests that leave them as they were."""
+    async with Site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(shared_site: Site) -> AsyncIterator[Stage]:
+    """The shared site with fresh phones."""
+    async with phones(shared_site) as stage:
+        yield stage
+
+
+@pytest.fixture
+def own_stage(tmp_path: Path) -> OpenStage:
+    """A site of a test's own, with changes to the shipped config, for what others would feel."""
+
+    @asynccontextmanager
+    async def open_stage(**changes: Any) -> AsyncIterator[Stage]:
+        async with Site(tmp_path, changes=changes) as site, phones(site) as stage:
+            yield stage
+
+    return open_stage

@@ -1,0 +1,226 @@
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_controller.control.server import ControlServer
+from ari_controller.rescue import DONE, NOT_WAITING_REST_SECONDS, guard
+from tests.unit.control.port import OneCall
+from tests.unit.lettable_ari import APP, LettableAri, lettable_ari
+
+
+@pytest.fixture
+async def ari() -> AsyncIterator[LettableAri]:
+    async with lettable_ari() as ari:
+        yield ari
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "c.sock"
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def on_guard(ari: LettableAri, path: Path) -> AsyncIterator[None]:
+    """Run the whole process, short of its process; end it as systemd does."""
+    task = asyncio.ensure_future(guard(ari.url, "user", "password", APP, path))
+    try:
+        yield
+    finally:
+        async with asyncio.timeout(10):
+            while not task.done():
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.sleep(0.02)
+        await task
+
+
+@pytest.fixture(autouse=True)
+def _sigterm_ends_nothing_else() -> Iterator[None]:
+    old = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, old)
+
+
+class Pulse:
+    """A heartbeat's far end that can stop like a hung daemon: connections open, nothing said."""
+
+    def __init__(self) -> None:
+        self.beating = True
+        self.followers = 0
+        self.followed = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.followers += 1
+        try:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                if self.beating:
+                    writer.write(b"5\r\nbeat\n\r\n")
+                    await writer.drain()
+                    self.followed.set()
+                await asyncio.sleep(0.05)
+        except ConnectionError:
+            writer.close()
+        finally:
+            self.followers -= 1
+
+
+@asynccontextmanager
+async def pulse(path: Path) -> AsyncIterator[Pulse]:
+    heart, tasks = Pulse(), set[asyncio.Task[None]]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        await heart.serve(reader, writer)
+
+    server = await asyncio.start_unix_server(serve, path)
+    try:
+        yield heart
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def hung_before_accepting(path: Path) -> Iterator[None]:
+    """A daemon stopped in its tracks: the kernel takes connections, nobody answers."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield
+
+
+async def test_calls_of_a_daemon_that_is_not_there_go_on_behind_their_guard(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.in_stasis = {"1700000000.1", "1700000000.2"}
+    async with on_guard(ari, path):
+        await until(lambda: len(ari.let_go) == 2)
+    assert ari.variables == {channel_id: {DONE: "1"} for channel_id in ari.let_go}
+    for channel_id in ari.let_go:
+        variable, on = (
+            f"POST /ari/channels/{channel_id}/{what}" for what in ("variable", "continue")
+        )
+        assert ari.asked.index(variable) < ari.asked.index(on)
+
+
+async def test_nothing_is_asked_of_asterisk_while_the_daemon_lives(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.in_stasis = {"1700000000.1"}
+    async with pulse(path) as heart, on_guard(ari, path):
+        await heart.followed.wait()
+        await asyncio.sleep(2)  # longer than any silence is endured
+        assert ari.asked == []
+
+
+async def test_the_daemons_own_heartbeat_is_understood_and_its_end_noticed_at_once(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.in_stasis = {"1700000000.1"}
+    async with on_guard(ari, path):
+        await until(lambda: ari.let_go)
+        async with ControlServer(path, OneCall()):
+            await until(lambda: not ari.in_stasis)
+            ari.in_stasis = set()
+            before = -1
+            while before != len(ari.asked):  # until a whole pause of rounds has passed untouched
+                before = len(ari.asked)
+                await asyncio.sleep(1)
+            ari.in_stasis = {"1700000000.2"}
+        await until(lambda: "1700000000.2" in ari.let_go)
+
+
+async def test_calls_of_a_daemon_that_hangs_go_on_until_it_wakes(
+    ari: LettableAri, path: Path
+) -> None:
+    async with pulse(path) as heart, on_guard(ari, path):
+        await heart.followed.wait()
+        heart.beating = False
+        ari.in_stasis = {"1700000000.1"}
+        await until(lambda: ari.let_go)
+        ari.in_stasis.add("1700000000.2")
+        await until(lambda: len(ari.let_go) == 2)
+        heart.beating = True
+        before = -1
+        while before != len(ari.asked):
+            before = len(ari.asked)
+            await asyncio.sleep(1)
+        ari.in_stasis.add("1700000000.3")
+        await asyncio.sleep(1)
+        assert "1700000000.3" not in ari.let_go
+
+
+async def test_a_daemon_that_hung_before_this_process_began_is_noticed(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.in_stasis = {"1700000000.1"}
+    with hung_before_accepting(path):
+        async with on_guard(ari, path):
+            await until(lambda: ari.let_go)
+
+
+async def test_a_snoop_channel_that_plays_a_tone_is_hung_up(ari: LettableAri, path: Path) -> None:
+    ari.in_stasis = {"tone-0a0a-recorded"}
+    async with on_guard(ari, path):
+        await until(lambda: ari.hung_up)
+    assert ari.hung_up == ["tone-0a0a-recorded"]
+    assert ari.let_go == []
+    assert ari.variables == {}
+
+
+async def test_channels_that_are_gone_or_bridged_hold_up_nobody(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.gone, ari.watched, ari.in_stasis = {"1.1"}, {"1.2"}, {"1.3"}
+    async with on_guard(ari, path):
+        await until(lambda: ari.let_go)
+    assert ari.let_go == ["1.3"]
+
+
+async def test_a_bridged_channel_is_left_in_peace_for_a_while(ari: LettableAri, path: Path) -> None:
+    ari.watched = {"1.2"}
+    async with on_guard(ari, path):
+        await until(lambda: ari.asked.count(f"GET /ari/applications/{APP}") >= 4)
+        assert ari.asked.count("POST /ari/channels/1.2/continue") == 1
+        await until(lambda: ari.asked.count("POST /ari/channels/1.2/continue") == 2)
+    assert NOT_WAITING_REST_SECONDS < 10
+
+
+@pytest.mark.parametrize("status", [401, 500])
+async def test_an_ari_that_refuses_is_asked_again_until_it_does_not(
+    ari: LettableAri, path: Path, status: int
+) -> None:
+    ari.in_stasis, ari.status = {"1700000000.1"}, status
+    async with on_guard(ari, path):
+        await until(lambda: len(ari.asked) >= 2)
+        ari.status = None
+        await until(lambda: ari.let_go)
+
+
+async def test_an_asterisk_that_is_not_there_yet_ends_nothing(ari: LettableAri, path: Path) -> None:
+    ari.in_stasis = {"1700000000.1"}
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url, ari.url = ari.url, f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        async with on_guard(ari, path):
+            await asyncio.sleep(0.5)
+    ari.url = url
+    async with on_guard(ari, path):
+        await until(lambda: ari.let_go)
