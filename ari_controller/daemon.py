@@ -286,13 +286,14 @@ class Daemon:
         self._dispatcher.cancel()
 
     async def _finish(self) -> None:
-        while True:
-            while self._dispatcher.waiting_calls() or self._dispatcher.recording_calls():
-                await asyncio.sleep(STOP_POLL_SECONDS)
-            await self._notes.drain()
-            if not await self._journal.pending():
-                return
-            await asyncio.sleep(STOP_POLL_SECONDS)
+        while not await self._finished():
+            await asyncio.sleep(STOP_POLL_SECONDS)  # noqa: ASYNC110 - three rooms have a say
+
+    async def _finished(self) -> bool:
+        if self._dispatcher.waiting_calls() or self._dispatcher.recording_calls():
+            return False
+        await self._notes.drain()
+        return not await self._journal.pending()
 
 
 def _told(outcome: SealOutcome) -> dict[str, str]:

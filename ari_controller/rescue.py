@@ -9,6 +9,7 @@ While the heartbeat is there it touches nothing.
 import asyncio
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -22,26 +23,38 @@ from ari_controller.control.sd_notify import notify
 
 log = structlog.get_logger(__name__)
 
-SILENCE_SECONDS = 1.4
-# Beats may lie unread when this process was held up itself: look again before acting.
-SECOND_LOOK_SECONDS = 0.1
-ROUND_SECONDS = 0.3
-RECONNECT_SECONDS = 0.3
 ARI_TIMEOUT_SECONDS = 1.0
 AT_ONCE = 16
-# A channel that is not in Stasis is bridged, as a rule: a recorded call that goes on for long.
-NOT_WAITING_REST_SECONDS = 3.0
-
 # The dialplan's guard: without it, a channel that leaves Stasis inside U() enters it once more.
 DONE = "ARI_CONTROLLER_DONE"
 # Ids of the snoop channels that play the agent's tone: there is no dialplan for them to go on in.
 TONE_PREFIX = "tone-"
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient this process is, in seconds.
+
+    `silence` is how long the daemon may say nothing. Beats may lie unread when this process was
+    held up itself: after `second_look` it looks again before it acts. A channel that is not in
+    Stasis is a recorded call that goes on, as a rule, and left in peace for `rest`.
+    """
+
+    silence: float = 1.4
+    second_look: float = 0.1
+    round: float = 0.3
+    reconnect: float = 0.3
+    rest: float = 3.0
+
+
+PACE = Pace()
+
+
 class Heartbeat:
     """Whether the daemon is alive, as far as its heartbeat tells."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, pace: Pace, clock: Callable[[], float]) -> None:
+        self._pace = pace
         self._clock = clock
         self._last = clock()
         self._ended = asyncio.Event()
@@ -49,7 +62,7 @@ class Heartbeat:
     @property
     def silent(self) -> bool:
         """The stream has ended, or no line came for too long."""
-        return self._ended.is_set() or self._clock() - self._last >= SILENCE_SECONDS
+        return self._ended.is_set() or self._clock() - self._last >= self._pace.silence
 
     async def follow(self, client: ControlClient) -> None:
         """Follow the heartbeat for ever, across restarts of the daemon."""
@@ -61,16 +74,16 @@ class Heartbeat:
             except ControlError as error:
                 log.debug("no heartbeat", reason=str(error))
             self._ended.set()
-            await asyncio.sleep(RECONNECT_SECONDS)
+            await asyncio.sleep(self._pace.reconnect)
 
     async def until_silent(self) -> None:
         """Wait until the daemon is dead (at once) or hung."""
         while True:
             try:
-                async with asyncio.timeout(SILENCE_SECONDS - (self._clock() - self._last)):
+                async with asyncio.timeout(self._pace.silence - (self._clock() - self._last)):
                     await self._ended.wait()
             except TimeoutError:
-                await asyncio.sleep(SECOND_LOOK_SECONDS)
+                await asyncio.sleep(self._pace.second_look)
             if self.silent:
                 return
 
@@ -78,8 +91,11 @@ class Heartbeat:
 class Rescue:
     """Lets the daemon's channels go while its heartbeat is silent."""
 
-    def __init__(self, ari: AriRest, heartbeat: Heartbeat, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, ari: AriRest, heartbeat: Heartbeat, pace: Pace, clock: Callable[[], float]
+    ) -> None:
         self._ari = ari
+        self._pace = pace
         self._heartbeat = heartbeat
         self._clock = clock
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -93,7 +109,7 @@ class Rescue:
             log.warning("the daemon is silent: its calls are let go, unrecorded")
             while self._heartbeat.silent:
                 await self._round()
-                await asyncio.sleep(ROUND_SECONDS)
+                await asyncio.sleep(self._pace.round)
             self._rest_until.clear()
             self._trouble = ""
             log.info("the daemon is alive: its calls are its own again")
@@ -121,7 +137,7 @@ class Rescue:
                     await self._ari.set_variable(channel_id, DONE, "1")
                     await self._ari.continue_in_dialplan(channel_id)
             except Conflict:
-                self._rest_until[channel_id] = self._clock() + NOT_WAITING_REST_SECONDS
+                self._rest_until[channel_id] = self._clock() + self._pace.rest
             except NotFound:
                 return
             except AsteriskError as error:
@@ -136,17 +152,19 @@ class Rescue:
         self._trouble = trouble
 
 
-async def guard(url: str, user: str, password: str, app: str, control_socket: Path) -> None:
+async def guard(
+    url: str, user: str, password: str, app: str, control_socket: Path, pace: Pace = PACE
+) -> None:
     """Stand guard until SIGTERM or SIGINT."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    heartbeat = Heartbeat(loop.time)
+    heartbeat = Heartbeat(pace, loop.time)
     async with (
         open_ari_http(url, user, password, app, ARI_TIMEOUT_SECONDS) as ari,
         asyncio.TaskGroup() as group,
     ):
-        rescue = Rescue(ari, heartbeat, loop.time)
+        rescue = Rescue(ari, heartbeat, pace, loop.time)
         tasks = [
             group.create_task(heartbeat.follow(ControlClient(control_socket))),
             group.create_task(rescue.run()),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -101,8 +102,7 @@ def look(site: Site, stories: tuple[Story, ...]) -> list[Told]:
         call = rows.get(normalise(story.number))
         recording = None
         if call is not None:
-            call_id = call.call_id
-            found = store.read(lambda c, i=call_id: recordings.of_call(c, i))
+            found = store.read(partial(recordings.of_call, call_id=call.call_id))
             recording = found[0] if found else None
         told.append(Told(story, call, recording))
     return told
@@ -133,9 +133,10 @@ async def _report(console: Console, site: Site, told: list[Told]) -> None:
     console.print("\n".join(line for line in shown if not line.endswith(" 0.0")), highlight=False)
     console.rule("files to listen to")
     for path in files:
-        facts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        sidecar = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        consent = sidecar["facts"]["consent"]
         console.print(f"{path}", highlight=False, soft_wrap=True)
-        console.print(f"  consent: {facts['consent']['mode']}, {facts['consent']['evidence']}")
+        console.print(f"  consent: {consent['mode']}, {consent['evidence']}", highlight=False)
 
 
 def _tones(path: Path, customer_hz: int) -> tuple[str, str]:

@@ -84,7 +84,9 @@ exten => _[0-9+].,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}}))
 
 [from-agent]
 exten => _9[0-9+].,1,Set(NUMBER=${{FILTER(0-9+,${{EXTEN:1}})}})
- same => n,Dial(PJSIP/trunk/sip:${{NUMBER}}@127.0.0.1:{trunk},60,m(ari-controller-wait)U(ari-controller-outbound^${{NUMBER}}^${{UNIQUEID}}^${{CONTEXT}}))
+ same => n,Set(TO=PJSIP/trunk/sip:${{NUMBER}}@127.0.0.1:{trunk})
+ same => n,Set(ASK=ari-controller-outbound^${{NUMBER}}^${{UNIQUEID}}^${{CONTEXT}})
+ same => n,Dial(${{TO}},60,m(ari-controller-wait)U(${{ASK}}))
  same => n,Hangup()
 """
 

@@ -95,7 +95,7 @@ async def talk(call: Call, seconds: float = TALK_SECONDS) -> None:
 def seconds_of_prompt(name: str) -> float:
     """Return how long one of the shipped sound files is."""
     with wave.open(str(PROMPTS / f"{name}.wav")) as sound:
-        return sound.getnframes() / sound.getframerate()
+        return float(sound.getnframes() / sound.getframerate())
 
 
 async def _accepted(cast: Cast, number: str, tone_hz: int) -> None:

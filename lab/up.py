@@ -15,8 +15,9 @@ ari-controller is up. Everything listens on 127.0.0.1 only; the state is in {dir
 
 inbound   INVITE sip:0374800800@127.0.0.1:{p.sip} from any port: the notice plays, then the agent at
           sip:agent@127.0.0.1:{p.agent} rings. Key 2 or 9 in the notice opts out.
-outbound  INVITE sip:9NUMBER@127.0.0.1:{p.sip}, From user `agent`: rings sip:NUMBER@127.0.0.1:{p.trunk},
-          which is asked for key 1 (agree) or 2 (refuse) before the agent is connected.
+outbound  INVITE sip:9NUMBER@127.0.0.1:{p.sip}, From user `agent`: rings
+          sip:NUMBER@127.0.0.1:{p.trunk}, which is asked for key 1 (agree) or 2 (refuse) before the
+          agent is connected.
 withdraw  *9 from the customer at any later moment.
 
 metrics   http://127.0.0.1:{p.metrics}/metrics   health: /healthz, /readyz

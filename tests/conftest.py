@@ -18,6 +18,11 @@ class UnseenErrors(logging.Handler):
         self.messages.append(self.format(record))
 
 
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what the imports made is out of the way of the collections below
+
+
 @pytest.fixture(autouse=True)
 def no_exception_reaches_the_event_loop_unseen(request: pytest.FixtureRequest) -> Iterator[None]:
     unseen = UnseenErrors()

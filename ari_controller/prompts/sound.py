@@ -14,6 +14,9 @@ MARGIN_SECONDS = 0.1
 QUIET = 0.01
 """Of the peak: softer than this before the first word and after the last is silence."""
 
+SILENT = 0.003
+"""No speech has its loudest sample below -50 dBFS."""
+
 ZERO_CROSSINGS = 32
 PASSBAND = 0.46
 """Of the lower rate: 3.68 kHz at 8 kHz, beyond what a telephone carries."""
@@ -64,14 +67,14 @@ def resample(samples: Samples, rate: int) -> Samples:
 
 def speech(samples: Samples, rate: int) -> Samples:
     """Make spoken samples fit to be played: 8 kHz, no DC, -3 dBFS, 0.1 s of silence at each end."""
-    samples = resample(samples, rate)
     if not len(samples):
         raise ValueError("holds no audio")
-    samples = samples - np.mean(samples)
-    peak = float(np.max(np.abs(samples)))
-    loud = np.flatnonzero(np.abs(samples) > QUIET * peak)
-    if not peak or not len(loud):
+    # DC goes first: at the ends, the low-pass would make a click of it.
+    samples = resample(samples - np.mean(samples), rate)
+    peak = float(np.max(np.abs(samples), initial=0))
+    if peak < SILENT:
         raise ValueError("is silent")
+    loud = np.flatnonzero(np.abs(samples) > QUIET * peak)
     margin = int(MARGIN_SECONDS * SAMPLE_RATE)
     spoken = samples[loud[0] : loud[-1] + 1] * (PEAK / peak)
     return np.pad(spoken, margin)

@@ -44,7 +44,7 @@ class SealJournal(Protocol):
     async def sealed(self, recording: SealedRecording) -> None:
         """Write down that a recording is archived and verified."""
 
-    async def failed(self, recording_id: str, reason: str) -> None:
+    async def recording_failed(self, recording_id: str, reason: str) -> None:
         """Write down that there is nothing to seal."""
 
     async def destroyed(self, recording_id: str, reason: str) -> None:
@@ -158,7 +158,7 @@ class Sealer:
         try:
             done = await self._archived(item, path)
         except NothingToSeal as error:
-            await self._journal.failed(item.recording_id, str(error))
+            await self._journal.recording_failed(item.recording_id, str(error))
             self._on_outcome(SealOutcome(item.recording_id, "failed", detail=str(error)))
             return
         await asyncio.to_thread(self._removals.note, item.recording_id, item.segments)

@@ -4,12 +4,13 @@ What it answers was measured on Asterisk 22 (docs/asterisk.md): `channel_ids` al
 that are only watched, `continue` on those is 409, and on a channel that is gone everything is 404.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
 APP = "ari-controller"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LettableAri:
@@ -54,14 +55,13 @@ class LettableAri:
 
     def app(self) -> web.Application:
         @web.middleware
-        async def first(request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:  # type: ignore[type-arg]
+        async def first(request: web.Request, handler: Handler) -> web.StreamResponse:
             self.asked.append(f"{request.method} {request.path}")
             if self.status is not None:
                 return web.json_response({"message": "no"}, status=self.status)
             if request.match_info.get("id") in self.gone:
                 return web.json_response({"message": "Channel not found"}, status=404)
-            response: web.StreamResponse = await handler(request)  # type: ignore[operator]
-            return response
+            return await handler(request)
 
         app = web.Application(middlewares=[first])
         app.router.add_get(f"/ari/applications/{APP}", self.application)

@@ -82,18 +82,22 @@ def test_libraries_are_rendered_and_redacted_in_the_same_way(lines: Lines, name:
 
 
 def test_a_record_whose_arguments_do_not_fit_is_still_a_line(lines: Lines) -> None:
-    logging.getLogger("x").warning("%d of %s", "one")
+    record = logging.makeLogRecord({"msg": "%d of %s", "args": ("one",), "levelno": logging.ERROR})
+    [ours] = [one for one in logging.getLogger().handlers if type(one).__module__ == logs.__name__]
+    ours.handle(record)
     assert lines.take()[0]["event"] == "%d of %s"
 
 
 def test_an_exception_is_one_line_and_redacted(lines: Lines) -> None:
     try:
-        raise ValueError("no such number 0721 234 567")
+        int("0721 234 567")
     except ValueError:
         structlog.get_logger().exception("failed")
         logging.getLogger("x").exception("failed too")
     for line in lines.take():
-        assert "ValueError: no such number [redacted]" in line["exception"]
+        assert (
+            "ValueError: invalid literal for int() with base 10: '[redacted]'" in line["exception"]
+        )
         assert line["level"] == "error"
 
 
@@ -136,7 +140,7 @@ def test_ids_instants_and_small_numbers_stay_readable(text: str) -> None:
         "(021) 310-10.10",
         "+40 (0) 721 234 567",
         "%2B40721234567",
-        "٠٧٢١٢٣٤٥٦٧",  # noqa: RUF001
+        "٠٧٢١٢٣٤٥٦٧",
         "0721\u2011234\u2011567",
         "keys 1 2 3 4 5 6 7",
     ],

@@ -29,16 +29,20 @@ chains = st.lists(statements, min_size=3, max_size=6).map(chain)
 
 @st.composite
 def tampered(draw: st.DrawFn, entries: Sequence[Entry]) -> list[Entry]:
-    """Change, remove, swap or insert one entry that is not the last."""
+    """Change, remove, swap, insert or forge one entry that is not the last."""
     changed, at = list(entries), draw(st.integers(0, len(entries) - 2))
     entry = changed[at]
-    match draw(st.sampled_from(["change", "remove", "swap", "repeat"])):
+    match draw(st.sampled_from(["change", "remove", "swap", "repeat", "forge"])):
         case "remove":
             del changed[at]
         case "swap":
             changed[at], changed[at + 1] = changed[at + 1], entry
         case "repeat":
             changed.insert(at, entry)
+        case "forge":
+            # With its hash computed anew, so that only the link behind it can give it away.
+            forged = Statement(Fact.CONSENT_GIVEN, "forged", None, {}, {})
+            changed[at] = next_entry(changed[at - 1] if at else None, forged, AT, SALT)
         case _:
             changed[at] = draw(st.sampled_from(changes(entry)))
     return changed

@@ -38,8 +38,9 @@ from tests.unit.core.calls import inbound, outbound
 
 NOTICE_OVER = PlaybackFinished("call.1")
 QUESTION_OVER = PlaybackFinished("call.2")
-STARTED = [CallEntered(), NOTICE_OVER, DeadlinePassed(), MixMonitorStarted()]
-AGREED = [CallEntered(), NOTICE_OVER, ChannelDtmfReceived("1"), MixMonitorStarted()]
+STARTED: list[Event] = [CallEntered(), NOTICE_OVER, DeadlinePassed(), MixMonitorStarted()]
+ASKED: list[Event] = [CallEntered(), NOTICE_OVER, QUESTION_OVER]
+AGREED: list[Event] = [CallEntered(), NOTICE_OVER, ChannelDtmfReceived("1"), MixMonitorStarted()]
 
 
 def tell(call: Call, events: Sequence[Event], now: float = 0.0) -> tuple[Call, list[Command]]:
@@ -174,7 +175,7 @@ def test_a_notice_that_was_not_played_is_a_refusal(failure: Event) -> None:
 def test_trouble_while_asking_means_unrecorded_and_the_call_goes_on(
     told: int, trouble: Event, outcome: Outcome
 ) -> None:
-    told_so_far = [CallEntered(), NOTICE_OVER, QUESTION_OVER][:told]
+    told_so_far = ASKED[:told]
     call, commands = tell(outbound(), [*told_so_far, trouble])
     assert (call.phase, call.outcome) == (Phase.UNRECORDED, outcome)
     assert words(commands)[-1] == "ContinueInDialplan"
@@ -200,7 +201,7 @@ def test_a_mixmonitor_that_does_not_start_means_unrecorded() -> None:
 
 @pytest.mark.parametrize("told", [1, 2, 3])
 def test_an_agent_who_hangs_up_in_the_prompt_ends_it_unrecorded(told: int) -> None:
-    told_so_far = [CallEntered(), NOTICE_OVER, QUESTION_OVER][:told]
+    told_so_far = ASKED[:told]
     call, commands = tell(outbound(), [*told_so_far, AgentHungUp()])
     assert words(commands)[-1] == "HangUp"
     assert (call.outcome, call.reason) == (Outcome.REFUSED, "agent_hung_up")

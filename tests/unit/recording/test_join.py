@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ari_controller.recording.job import SealError
@@ -108,6 +108,7 @@ SIDES = st.one_of(st.none(), st.integers(0, 400))
 TAKES = st.lists(st.tuples(st.floats(-2, 2), SIDES, SIDES), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(TAKES, st.integers(1, 700))
 def test_no_sample_is_lost_or_said_twice_and_blocks_do_not_matter(
     drawn: list[tuple[float, int | None, int | None]], block_frames: int

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ari_controller.core.model import SealedRecording
@@ -103,6 +103,7 @@ def test_another_version_or_field_is_refused_by_name(
         load(json.dumps(document).encode())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_arbitrary_bytes_raise_nothing_but_sidecar_error(data: bytes) -> None:
     with pytest.raises(SidecarError):
@@ -116,6 +117,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=4))
 def test_any_facts_come_back_from_file_and_tag_alike(
     tmp_path_factory: pytest.TempPathFactory, facts: dict[str, object]

@@ -2,7 +2,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ari_controller.recording.wav import HEAD_BYTES, Layout, WavError, layout
@@ -60,6 +60,7 @@ def test_what_is_no_wav_is_refused_with_the_reason(data: bytes, why: str) -> Non
         read(data)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_but_wav_error(data: bytes) -> None:
     for candidate in (data, b"RIFF" + data, b"RIFFxxxxWAVE" + data):
@@ -70,6 +71,7 @@ def test_arbitrary_bytes_raise_nothing_but_wav_error(data: bytes) -> None:
         assert found.offset + 2 * found.samples <= len(candidate)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 59), st.integers(0, 255)), max_size=8),
     st.integers(0, 64),

@@ -114,7 +114,7 @@ class MemoryJournal:
         del self.waiting[recording.recording_id]
         self.strike("after sealed")
 
-    async def failed(self, recording_id: str, reason: str) -> None:
+    async def recording_failed(self, recording_id: str, reason: str) -> None:
         self._end("failed", recording_id, reason)
 
     async def destroyed(self, recording_id: str, reason: str) -> None:
