@@ -37,7 +37,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) lab/python_version.py
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The machine's own index and download folders must not get into the lock files.

@@ -153,7 +153,7 @@ class Rescue:
 
 
 async def guard(
-    url: str, user: str, password: str, app: str, control_socket: Path, pace: Pace = PACE
+    url: str, user: str, password: str, app: str, control_socket: Path, *, pace: Pace = PACE
 ) -> None:
     """Stand guard until SIGTERM or SIGINT."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()

@@ -95,6 +95,8 @@ class PrivateAsterisk:
         """Write the configuration, start, and return once SIP, ARI and dialplan are ready."""
         if self._process is not None and self._process.returncode is None:
             raise AsteriskError("Asterisk is running already")
+        if shutil.which("setpriv") is None:
+            raise AsteriskError("setpriv is missing: install the package util-linux")
         self._require_free_ports()
         self._prepare()
         with (self.state / "var/log/console").open("wb") as console:
@@ -112,6 +114,9 @@ class PrivateAsterisk:
         except TimeoutError:
             await self.kill()
             raise AsteriskError(f"Asterisk was not ready in {within:g} s{self._tail()}") from None
+        except BaseException:
+            await self.kill()
+            raise
 
     async def stop(self, within: float = 10.0) -> None:
         """Let Asterisk end its calls and close its files; SIGKILL if that takes too long."""

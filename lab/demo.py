@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import shutil
 import sys
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from ari_controller.core.numbers import normalise
@@ -24,6 +25,7 @@ from lab.story import AGENT_HZ, STORIES, Cast, Story, answer_as_agent
 from lab.tones import level, wav_channels
 
 SETTLE_SECONDS = 20.0
+LOG_WIDTH = 130
 SHOWN_METRICS = (
     "ari_controller_calls_ended_total",
     "ari_controller_consent_total",
@@ -49,37 +51,46 @@ class Told:
         return sealed == self.story.recorded
 
 
+class Teller:
+    """Prints what happens with the seconds since the start, on a terminal and in a log alike."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        self._console.print(f"{time.monotonic() - self._begun:5.1f} s  {text}", highlight=False)
+
+
 async def demo(console: Console) -> int:
     """Run the stories; return 0 when each went as it must."""
+    teller = Teller(console)
+    teller.say("starting a private Asterisk and the daemon (the first time it is fetched: 94 MB)")
     site = Site(state_directory("demo"), SitePorts.from_environment())
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console
-    ) as progress:
-        starting = progress.add_task("private Asterisk and daemon", total=1)
-        async with site:
-            progress.update(starting, completed=1)
-            async with (
-                Phone(user="caller") as caller,
-                Phone(port=site.ports.agent, user="agent", on_invite=answer_as_agent) as agent,
-                Phone(port=site.ports.trunk, user="trunk") as trunk,
-            ):
-                cast = Cast(site, caller, agent, trunk)
-                await asyncio.gather(*(_tell(cast, story, progress) for story in STORIES))
-            sealing = progress.add_task("sealing", total=1)
-            told = await _settled(site)
-            progress.update(sealing, completed=1)
-            await _report(console, site, told)
+    shutil.rmtree(site.directory, ignore_errors=True)
+    async with site:
+        teller.say(f"ready; {len(STORIES)} calls begin")
+        async with (
+            Phone(user="caller") as caller,
+            Phone(port=site.ports.agent, user="agent", on_invite=answer_as_agent) as agent,
+            Phone(port=site.ports.trunk, user="trunk") as trunk,
+        ):
+            cast = Cast(site, caller, agent, trunk)
+            await asyncio.gather(*(_tell(cast, story, teller) for story in STORIES))
+        teller.say("all calls are over; waiting for the recordings to be sealed")
+        told = await _settled(site)
+        await _report(console, site, told)
     return 0 if all(each.as_expected for each in told) else 1
 
 
-async def _tell(cast: Cast, story: Story, progress: Progress) -> None:
-    task = progress.add_task(story.title, total=1)
+async def _tell(cast: Cast, story: Story, teller: Teller) -> None:
     try:
         await story.script(cast, story.number, story.tone_hz)
     except (TimeoutError, CallEndedError) as error:
-        progress.update(task, description=f"{story.title}: [red]{error}[/red]")
+        teller.say(f"[red]{story.title}: {error}[/red]")
     else:
-        progress.update(task, completed=1)
+        teller.say(f"over: {story.title}")
 
 
 async def _settled(site: Site) -> list[Told]:
@@ -151,6 +162,8 @@ def _tones(path: Path, customer_hz: int) -> tuple[str, str]:
 def main() -> int:
     """Run the demo; print what is in the way instead of a traceback."""
     console = Console()
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
     try:
         return asyncio.run(demo(console))
     except (NoAsteriskError, AsteriskError, OSError, ValueError) as error:

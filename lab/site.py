@@ -43,6 +43,8 @@ disallow = all
 allow = ulaw,alaw
 aors = agent
 direct_media = no
+media_address = 127.0.0.1
+bind_rtp_to_media_address = yes
 identify_by = username
 
 [agent]
@@ -56,6 +58,8 @@ disallow = all
 allow = ulaw,alaw
 aors = trunk
 direct_media = no
+media_address = 127.0.0.1
+bind_rtp_to_media_address = yes
 
 [trunk]
 type = aor

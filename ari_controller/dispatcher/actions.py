@@ -22,13 +22,14 @@ from ari_controller.core.commands import (
     Subscribe,
     TellAgent,
 )
-from ari_controller.core.consent import Call
+from ari_controller.core.consent import Call, Outcome
 from ari_controller.core.events import AsteriskFailed, Event, LedgerFailed, MixMonitorStopped
 from ari_controller.core.ledger import Entry, Fact, Statement
 from ari_controller.core.model import ConsentMode
 from ari_controller.dispatcher.call_recording import CallRecording
 from ari_controller.dispatcher.services import DONE, RESULT, Services
 from ari_controller.dispatcher.tones import tell_agent
+from ari_controller.dispatcher.withdrawals import forget_withdrawal
 from ari_controller.store.engine import StoreError
 
 log = structlog.get_logger(__name__)
@@ -141,3 +142,6 @@ class Actions:
         services.metrics.calls_ended_total.labels(direction=facts.direction, outcome=outcome).inc()
         log.info("call ended", call_id=facts.call_id, outcome=outcome, reason=reason)
         services.notes.add(lambda: services.journal.call_ended(facts.call_id, outcome, reason, at))
+        if outcome == Outcome.WITHDRAWN:
+            # Behind the writes of the withdrawal itself; and the channel, that writes it, is gone.
+            services.notes.add(lambda: forget_withdrawal(services, facts.channel_id))

@@ -18,20 +18,18 @@ from ari_controller.core.model import (
 )
 from ari_controller.dispatcher.dispatcher import Dispatcher
 from ari_controller.dispatcher.services import Services
+from ari_controller.dispatcher.withdrawals import forget_withdrawal, withdrawn_channels
 from ari_controller.store.calls import CallRow
 from ari_controller.store.recordings import RecordingRow
 
 log = structlog.get_logger(__name__)
-
-# The withdrawal feature writes the channel's Uniqueid here, for a daemon that was away
-# (dialplan/ari-controller.conf).
-WITHDRAWN_FAMILY = "ari-controller-withdrawn"
 
 
 async def adopt_open_work(services: Services, dispatcher: Dispatcher) -> None:
     """Adopt or close what the store holds open; call it once, with ARI up, before any new call."""
     journal = services.journal
     alive = {channel.id for channel in await services.ari.channels()}
+    withdrawn = await withdrawn_channels(services)
     calls = {row.call_id: row for row in await journal.open_calls()}
     for recording in await journal.open_recordings():
         row = calls.pop(recording.call_id, None)
@@ -40,20 +38,21 @@ async def adopt_open_work(services: Services, dispatcher: Dispatcher) -> None:
             dispatcher.adopt(call, recording.recording_id, recording.mixmonitor_id)
             log.info("recording adopted", call_id=recording.call_id)
             continue
-        await _close(services, recording)
+        outcome = await _close(services, recording, recording.channel_id in withdrawn)
         if row is not None:
-            await journal.call_ended(row.call_id, Outcome.RECORDED, "daemon_away", services.wall())
+            await journal.call_ended(row.call_id, outcome, "daemon_away", services.wall())
     for call_id in calls:
         await journal.call_ended(call_id, Outcome.FAILED, "daemon_away", services.wall())
+    for channel_id in withdrawn - alive:
+        await forget_withdrawal(services, channel_id)
 
 
-async def _close(services: Services, recording: RecordingRow) -> None:
+async def _close(services: Services, recording: RecordingRow, withdrawn: bool) -> Outcome:
     # The channel ended while no daemon watched; what it wrote until then is on the spool.
     journal, recording_id = services.journal, recording.recording_id
     if not any([await services.spool.seen(segment, 0.0) for segment in recording.segments]):
         await journal.recording_failed(recording_id, "no_file")
-        return
-    withdrawn = recording.channel_id in await services.ami.database_family(WITHDRAWN_FAMILY)
+        return Outcome.FAILED
     reason = "withdrawn" if withdrawn else "daemon_away"
     destroy = withdrawn and recording.on_withdrawal == OnWithdrawal.DESTROY
     if withdrawn:
@@ -62,6 +61,7 @@ async def _close(services: Services, recording: RecordingRow) -> None:
         await journal.append(statement)
     await journal.recording_stopped(recording_id, services.wall(), reason, destroy=destroy)
     services.seal()
+    return Outcome.WITHDRAWN if withdrawn else Outcome.RECORDED
 
 
 def _call(row: CallRow, recording: RecordingRow) -> Call:

@@ -44,13 +44,12 @@ def arrival(event: StasisStart, call_id: str, country_code: str) -> CallFacts:
         endpoint=endpoint_of(channel.name),
         context=_name(given.get("context")) or "",
         agent_channel_id=agent,
-        agent_endpoint=_name(given.get("agent_endpoint")),
         early_media=channel.state != "Up",
     )
 
 
 def endpoint_of(channel_name: str) -> str:
-    """Return `trunk` of `PJSIP/trunk-0000001a`."""
+    """Return `trunk` of `PJSIP/trunk-0000001a`; empty where that is no plain name."""
     return _name(channel_name.partition("/")[2].rpartition("-")[0]) or ""
 
 

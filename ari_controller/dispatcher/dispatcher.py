@@ -1,6 +1,7 @@
 """Routes what Asterisk says to the call it belongs to; begins calls, adopts them, lets them go."""
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -26,10 +27,11 @@ from ari_controller.core.model import CallFacts
 from ari_controller.core.policy import Decision, decide
 from ari_controller.dispatcher import tones
 from ari_controller.dispatcher.actions import LEDGER_TIMEOUT_SECONDS, Actions
-from ari_controller.dispatcher.arrival import UnknownArrival, arrival
+from ari_controller.dispatcher.arrival import UnknownArrival, arrival, endpoint_of
 from ari_controller.dispatcher.call_recording import CallRecording, in_stasis
 from ari_controller.dispatcher.call_task import CallTask
 from ari_controller.dispatcher.services import DONE, WITHDRAWN, Services
+from ari_controller.dispatcher.withdrawals import withdrawn_channels
 from ari_controller.store.engine import StoreError
 
 log = structlog.get_logger(__name__)
@@ -129,9 +131,18 @@ class Dispatcher:
         ari = self._services.ari
         alive = {channel.id for channel in await ari.channels()}
         ours = set(await ari.application_channel_ids())
+        gone = [task for task in self.calls if task.call.facts.channel_id not in alive]
+        # Only then: a link to AMI that is down must not keep the one to ARI from coming up.
+        withdrawn = (
+            await withdrawn_channels(self._services)
+            if set(gone) & set(self.recording_calls())
+            else set()
+        )
         for task in self.calls:
             channel_id = task.call.facts.channel_id
-            if channel_id not in alive:
+            if task in gone:
+                if channel_id in withdrawn:
+                    task.put(core.ConsentWithdrawn("feature"))
                 task.put(core.ChannelDestroyed())
                 continue
             await ari.subscribe(channel_id)
@@ -175,8 +186,20 @@ class Dispatcher:
         self._begin(CallTask(call, actions, lambda: self._open_books(facts, began_at)))
 
     async def _open_books(self, facts: CallFacts, at: float) -> tuple[Call, core.Event]:
+        facts = await self._with_agent(facts)
         decision, first = await self._decide(facts, at)
         return Call(facts=facts, policy=decision.policy, bar=decision.bar), first
+
+    async def _with_agent(self, facts: CallFacts) -> CallFacts:
+        """Add the agent's endpoint: of an agent, the dialplan passes on only the channel's id."""
+        if facts.agent_channel_id is None:
+            return facts
+        try:
+            agent = await self._services.ari.get_channel(facts.agent_channel_id)
+        except AsteriskError as error:
+            log.warning("agent unknown", call_id=facts.call_id, reason=str(error))
+            return facts
+        return replace(facts, agent_endpoint=endpoint_of(agent.name) or None)
 
     async def _decide(self, facts: CallFacts, at: float) -> tuple[Decision, core.Event]:
         """Find the policy and open the books; with the store silent nothing may be asked."""

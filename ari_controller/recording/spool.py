@@ -5,6 +5,7 @@ anything but plain files refused.
 """
 
 import asyncio
+import errno
 import os
 import re
 import stat
@@ -75,12 +76,14 @@ class Spool:
 
         Raises WavError for what is no wav file, FileNotFoundError, other OSError.
         """
-        path = self._at(name)
-        if path.is_symlink():
-            raise NotAFile(f"{name}: a symbolic link, not a file that Asterisk wrote")
         # O_NONBLOCK: a planted named pipe must not hang us.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path, flags)
+        try:
+            descriptor = os.open(self._at(name), flags)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise NotAFile("a symbolic link or a socket") from error
+            raise
         try:
             return descriptor, _layout(descriptor)
         except BaseException:

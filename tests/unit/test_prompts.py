@@ -23,7 +23,7 @@ SHIPPED = [Path("config/ari-controller.yaml"), Path("config/examples/smart-eco-p
 
 def spectrum(samples: sound.Samples, rate: int) -> tuple[sound.Samples, sound.Samples]:
     loudness: sound.Samples = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    frequencies: sound.Samples = np.fft.rfftfreq(len(samples), 1 / rate)
+    frequencies = np.fft.rfftfreq(len(samples), 1 / rate).astype(np.float64)
     return loudness, frequencies
 
 

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from ari_controller.control.client import ControlClient
 from ari_controller.control.server import ControlServer
 from ari_controller.rescue import DONE, PACE, Pace, guard
 from tests.unit.control.port import OneCall
 from tests.unit.lettable_ari import APP, LettableAri, lettable_ari
-
 
 QUICK = Pace(silence=0.3, second_look=0.05, round=0.02, reconnect=0.02, rest=0.5)
 BEAT_SECONDS = 0.02
@@ -39,11 +39,9 @@ async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
 
 
 @asynccontextmanager
-async def on_guard(
-    ari: LettableAri, path: Path, pace: Pace = QUICK
-) -> AsyncIterator[None]:
+async def on_guard(ari: LettableAri, path: Path, pace: Pace = QUICK) -> AsyncIterator[None]:
     """Run the whole process, short of its process; end it as systemd does."""
-    task = asyncio.ensure_future(guard(ari.url, "user", "password", APP, path, pace))
+    task = asyncio.ensure_future(guard(ari.url, "user", "password", APP, path, pace=pace))
     try:
         yield
     finally:
@@ -68,18 +66,14 @@ class Pulse:
         self.beating = True
         self.beats = 0
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        try:
-            while True:
-                if self.beating:
-                    writer.write(b"5\r\nbeat\n\r\n")
-                    await writer.drain()
-                    self.beats += 1
-                await asyncio.sleep(BEAT_SECONDS)
-        except ConnectionError:
-            writer.close()
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            if self.beating:
+                await response.write(b"beat\n")
+                self.beats += 1
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def many_beats(self) -> None:
         """Wait until this process must have noticed a beat, and would have lost its patience."""
@@ -89,22 +83,15 @@ class Pulse:
 
 @asynccontextmanager
 async def pulse(path: Path) -> AsyncIterator[Pulse]:
-    heart, tasks = Pulse(), set[asyncio.Task[None]]()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        await heart.serve(reader, writer)
-
-    server = await asyncio.start_unix_server(serve, path)
+    heart, app = Pulse(), web.Application()
+    app.router.add_get("/v1/heartbeat", heart.serve)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.UnixSite(runner, path).start()
     try:
         yield heart
     finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.cleanup()
 
 
 @contextmanager
