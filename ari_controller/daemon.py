@@ -14,11 +14,12 @@ from prometheus_client import CollectorRegistry
 from ari_controller import __version__, logs
 from ari_controller.asterisk.ami import AmiClient
 from ari_controller.asterisk.ari import AriClient
+from ari_controller.asterisk.ari_events import Event
 from ari_controller.asterisk.errors import AsteriskError, Replaced
 from ari_controller.config.load import Settings, load
 from ari_controller.control.sd_notify import notify, watchdog_seconds
 from ari_controller.control.server import ControlServer
-from ari_controller.core.consent import Phase
+from ari_controller.core.call import Phase
 from ari_controller.core.events import ConsentWithdrawn
 from ari_controller.core.ledger import Fact, Statement
 from ari_controller.dispatcher.adoption import adopt_open_work
@@ -101,7 +102,7 @@ class Daemon:
             ari.user,
             settings.ari_password,
             ari.app,
-            on_event=lambda event: self._dispatcher.on_event(event),
+            on_event=self._on_ari_event,
             on_up=self._on_ari_up,
             on_down=self._on_ari_down,
             rest=ari.rest,
@@ -208,10 +209,21 @@ class Daemon:
             metrics.recordings_marked_total.labels(mark=mark).inc()
         if outcome.outcome == "sealed":
             metrics.seal_seconds.observe(outcome.seconds)
+            self._notes.add(lambda: self._prove(outcome.recording_id))
         log.info(outcome.outcome, marks=outcome.marks, **_told(outcome))
+
+    async def _prove(self, recording_id: str) -> None:
+        """Count what must never be: a recording that the ledger does not allow (rule 1)."""
+        problems = await self._journal.unproven(recording_id)
+        if problems:
+            self._metrics.recorded_without_consent_total.inc()
+            log.critical("recording without proof", recording_id=recording_id, problems=problems)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._group.create_task(work)
+
+    def _on_ari_event(self, event: Event) -> None:
+        self._dispatcher.on_event(event)
 
     async def _on_ari_up(self) -> None:
         self._link("ari", up=True)
@@ -286,8 +298,9 @@ class Daemon:
         self._dispatcher.cancel()
 
     async def _finish(self) -> None:
-        while not await self._finished():
-            await asyncio.sleep(STOP_POLL_SECONDS)  # noqa: ASYNC110 - three rooms have a say
+        # Calls, notes and seals end in three rooms: looking now and then is simpler than hearing.
+        while not await self._finished():  # noqa: ASYNC110
+            await asyncio.sleep(STOP_POLL_SECONDS)
 
     async def _finished(self) -> bool:
         if self._dispatcher.waiting_calls() or self._dispatcher.recording_calls():

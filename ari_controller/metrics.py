@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 
 from ari_controller import __version__
-from ari_controller.core.consent import OPEN, Outcome
+from ari_controller.core.call import OPEN, Outcome
 from ari_controller.core.ledger import Fact
 from ari_controller.core.model import ConsentMode, Direction
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ari_controller.core import events as e
+from ari_controller.core.call import Call, Phase
 from ari_controller.core.commands import AppendLedger, Command, NoteInLedger
-from ari_controller.core.consent import Call, Phase, step
+from ari_controller.core.consent import step
 from ari_controller.core.model import (
     CallFacts,
     ConsentMode,

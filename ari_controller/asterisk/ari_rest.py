@@ -259,11 +259,6 @@ class AriRest(ABC):
 
     # Asterisk
 
-    async def get_global_variable(self, name: str) -> str:
-        """Return a global variable; empty when it is not set, and always for a function."""
-        variable = await self._read(_Variable, "asterisk", "variable", query={"variable": name})
-        return variable.value
-
     async def ping(self) -> None:
         """Ask for nothing but an answer."""
         await self._call("GET", "asterisk", "ping")

@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 from ari_controller.cli.doors import Doors, json_option, pass_doors
 from ari_controller.cli.exits import ProblemsFound
 from ari_controller.cli.output import local_time, print_facts, print_json, print_table
-from ari_controller.cli.proof import ledger_problems
 from ari_controller.core.ledger import instant
 from ari_controller.core.model import SealedRecording
 from ari_controller.recording import sidecar, verify
 from ari_controller.recording.archive import ArchiveError, LocalArchive
 from ari_controller.store import ledger, recordings
+from ari_controller.store.proof import ledger_problems
 from ari_controller.store.recordings import RecordingRow
 
 STATES = ("reserved", "recording", "stopped", "sealed", "failed", "destroyed")

@@ -15,10 +15,10 @@ clock, waits or fails. Five rules:
    channel continue, again and again until it has left (unless policy says to end the call).
 """
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from ari_controller.core import statements as say
+from ari_controller.core.call import ASKING, Call, Outcome, Phase
 from ari_controller.core.commands import (
     AppendLedger,
     ArmTimeout,
@@ -56,7 +56,6 @@ from ari_controller.core.events import (
 )
 from ari_controller.core.ledger import Statement
 from ari_controller.core.model import (
-    CallFacts,
     ConsentMode,
     Direction,
     Media,
@@ -71,65 +70,6 @@ from ari_controller.core.model import (
 SWITCH_MARGIN_SECONDS = 0.8
 PLAYBACK_MARGIN_SECONDS = 0.6
 RETRY_SECONDS = 1.0
-
-
-class Phase(StrEnum):
-    """Where a call stands."""
-
-    NEW = "new"
-    INFORMATION = "information"
-    GRACE = "grace"
-    QUESTION = "question"
-    ANSWER = "answer"
-    STARTING = "starting"
-    RECORDING = "recording"
-    STOPPING = "stopping"
-    UNRECORDED = "unrecorded"
-    ENDED = "ended"
-
-
-ASKING = (Phase.INFORMATION, Phase.GRACE, Phase.QUESTION, Phase.ANSWER)
-OPEN = (Phase.NEW, *ASKING, Phase.STARTING, Phase.RECORDING, Phase.STOPPING, Phase.UNRECORDED)
-
-
-class Outcome(StrEnum):
-    """What became of the call, as far as recording goes; every call ends with exactly one."""
-
-    RECORDED = "recorded"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-    NOT_RECORDED = "not_recorded"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call as the machine sees it.
-
-    `deadline` is when it wants to be woken (Unix seconds). `bar` says why no policy applies:
-    the do-not-record register (N4) or no matching rule.
-    """
-
-    facts: CallFacts
-    policy: Policy | None
-    bar: str = ""
-    phase: Phase = Phase.NEW
-    deadline: float | None = None
-    overall_deadline: float | None = None
-    in_stasis: bool = False
-    playbacks: int = 0
-    playing_since: float | None = None
-    asked: int = 0
-    keys: str = ""
-    agent_bridged: bool = False
-    withdrawal_noted: bool = False
-    outcome: Outcome = Outcome.FAILED
-    reason: str = ""
-
-    @property
-    def playback_id(self) -> str:
-        """The id of the latest playback, chosen by us so that no event can precede it."""
-        return f"{self.facts.call_id}.{self.playbacks}"
 
 
 Step = tuple[Call, list[Command]]
@@ -163,36 +103,31 @@ def step(call: Call, event: Event, now: float) -> Step:
         case Phase.INFORMATION | Phase.QUESTION, DeadlinePassed():
             return _refuse(call, "notice_failed", now)
 
-        case (
-            (Phase.INFORMATION | Phase.GRACE | Phase.QUESTION | Phase.ANSWER),
-            (ChannelDtmfReceived(digit)),
-        ):
+        case phase, ChannelDtmfReceived(digit) if phase in ASKING:
             return _key(call, digit, now)
         case Phase.GRACE, DeadlinePassed():
             return _given(call, say.implied(call), [])
         case Phase.ANSWER, DeadlinePassed():
             return _unanswered(call, "silence", now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, LedgerFailed():
+        case phase, LedgerFailed() if phase in ASKING:
             return _fail(call, "ledger_failed", now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, AsteriskFailed():
+        case phase, AsteriskFailed() if phase in ASKING:
             return _refuse(call, "asterisk_failed", now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, AsteriskLost(reason):
+        case phase, AsteriskLost(reason) if phase in ASKING:
             return _refuse(call, reason, now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, ConsentWithdrawn():
+        case phase, ConsentWithdrawn() if phase in ASKING:
             return _refuse(call, "withdrawn_before_recording", now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, AgentHungUp():
+        case phase, AgentHungUp() if phase in ASKING:
             refused, commands = _refused(call, "agent_hung_up", now)
             return replace(refused, deadline=now + RETRY_SECONDS), [*commands, HangUp()]
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, ChannelLeftStasis():
+        case phase, ChannelLeftStasis() if phase in ASKING:
             # Another hand moved it on: the dead-man's switch, the rescue process, a transfer.
             return _refused(replace(call, in_stasis=False), "left_stasis", now)
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, (
-            ChannelHangupRequest()
-        ):
+        case phase, ChannelHangupRequest() if phase in ASKING:
             # Without this the playback that breaks off would pass for a notice that failed.
             refused, commands = _refused(call, "hung_up", now)
             return replace(refused, deadline=now + RETRY_SECONDS), commands
-        case Phase.QUESTION | Phase.ANSWER | Phase.GRACE | Phase.INFORMATION, ChannelDestroyed():
+        case phase, ChannelDestroyed() if phase in ASKING:
             refused, commands = _refused(call, "hung_up", now)
             return _end(refused, commands)
 

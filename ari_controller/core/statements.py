@@ -11,7 +11,7 @@ from ari_controller.core.ledger import Fact, Statement
 from ari_controller.core.model import ConsentMode
 
 if TYPE_CHECKING:
-    from ari_controller.core.consent import Call
+    from ari_controller.core.call import Call
 
 
 def notice_played(call: "Call") -> Statement:

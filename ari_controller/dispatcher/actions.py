@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from ari_controller.asterisk.errors import AsteriskError, NotFound
+from ari_controller.core.call import Call, Outcome
 from ari_controller.core.commands import (
     AppendLedger,
     ArmTimeout,
@@ -22,28 +23,19 @@ from ari_controller.core.commands import (
     Subscribe,
     TellAgent,
 )
-from ari_controller.core.consent import Call, Outcome
 from ari_controller.core.events import AsteriskFailed, Event, LedgerFailed, MixMonitorStopped
 from ari_controller.core.ledger import Entry, Fact, Statement
-from ari_controller.core.model import ConsentMode
 from ari_controller.dispatcher.call_recording import CallRecording
 from ari_controller.dispatcher.services import DONE, RESULT, Services
 from ari_controller.dispatcher.tones import tell_agent
 from ari_controller.dispatcher.withdrawals import forget_withdrawal
+from ari_controller.metrics import NO_POLICY
 from ari_controller.store.engine import StoreError
 
 log = structlog.get_logger(__name__)
 
 # A call in the notice has at most SWITCH_MARGIN_SECONDS of silence to spare.
 LEDGER_TIMEOUT_SECONDS = 0.7
-
-CONSENT_OUTCOME = {
-    Fact.CONSENT_GIVEN: "given",
-    Fact.CONSENT_REFUSED: "refused",
-    Fact.CONSENT_WITHDRAWN: "withdrawn",
-    Fact.RECORDING_PERMITTED: "not_asked",
-    Fact.NOT_RECORDED: "not_asked",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +52,7 @@ class Actions:
     def __init__(self, services: Services, recording: CallRecording) -> None:
         self.services = services
         self.recording = recording
+        self._begun: float | None = services.monotonic()
 
     async def carry_out(self, call: Call, command: Command) -> Result | None:
         """Carry one command out; return what came of it, or None for plain success."""
@@ -86,6 +79,7 @@ class Actions:
                 await services.ari.set_variable(channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
             case Play(playback_id, media):
                 await services.ari.play(channel_id, playback_id, f"sound:{media.path}")
+                self._observe_first_play()
             case StopPlayback(playback_id):
                 await self._stop_playback(playback_id)
             case AppendLedger(statement):
@@ -110,6 +104,12 @@ class Actions:
                 self._end(call, outcome, reason)
         return None
 
+    def _observe_first_play(self) -> None:
+        if self._begun is not None:
+            seconds = self.services.monotonic() - self._begun
+            self.services.metrics.notice_start_seconds.observe(seconds)
+            self._begun = None
+
     async def _stop_playback(self, playback_id: str) -> None:
         try:
             await self.services.ari.stop_playback(playback_id)
@@ -125,10 +125,8 @@ class Actions:
         return entry
 
     def _count(self, statement: Statement) -> None:
-        outcome = CONSENT_OUTCOME.get(statement.fact)
-        if outcome is not None:
-            mode = str(statement.public.get("mode", ConsentMode.NEVER))
-            self.services.metrics.consent_total.labels(mode=mode, outcome=outcome).inc()
+        mode = str(statement.public.get("mode", NO_POLICY))
+        self.services.metrics.consent_fact(statement.fact, mode)
 
     async def _continue(self, channel_id: str, command: ContinueInDialplan) -> None:
         # The guard first: without it Stasis is entered again inside Dial's U() (docs/asterisk.md).

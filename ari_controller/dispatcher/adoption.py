@@ -6,7 +6,7 @@ recording whose channel lives is adopted; one whose channel is gone is handed to
 
 import structlog
 
-from ari_controller.core.consent import Call, Outcome, Phase
+from ari_controller.core.call import Call, Outcome, Phase
 from ari_controller.core.ledger import Fact, Statement
 from ari_controller.core.model import (
     CallFacts,

@@ -4,7 +4,7 @@ import structlog
 
 from ari_controller.asterisk.ari import AriClient
 from ari_controller.asterisk.errors import AsteriskError, NotFound
-from ari_controller.core.consent import Call
+from ari_controller.core.call import Call
 from ari_controller.core.events import Event, MixMonitorFailed, MixMonitorStarted
 from ari_controller.core.ledger import Entry
 from ari_controller.core.model import Segment

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from ari_controller.core.consent import Call, Phase, step
+from ari_controller.core.call import Call, Phase
+from ari_controller.core.consent import step
 from ari_controller.core.events import DeadlinePassed, Event
 from ari_controller.dispatcher.actions import Actions
 

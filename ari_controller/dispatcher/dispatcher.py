@@ -22,7 +22,7 @@ from ari_controller.asterisk.ari_events import (
 )
 from ari_controller.asterisk.errors import AsteriskError, NotFound
 from ari_controller.core import events as core
-from ari_controller.core.consent import Call, Phase
+from ari_controller.core.call import Call, Phase
 from ari_controller.core.model import CallFacts
 from ari_controller.core.policy import Decision, decide
 from ari_controller.dispatcher import tones

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from ari_controller.config.load import Settings
-from ari_controller.core.consent import Call
+from ari_controller.core.call import Call
 from ari_controller.core.ledger import Entry
 from ari_controller.core.numbers import mask
 

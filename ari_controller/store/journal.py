@@ -14,6 +14,7 @@ from ari_controller.core.model import CallFacts, Policy, SealedRecording, Segmen
 from ari_controller.store import calls, ledger, recording_states, recordings, register
 from ari_controller.store.calls import CallRow
 from ari_controller.store.engine import Refused, Store
+from ari_controller.store.proof import ledger_problems
 from ari_controller.store.recordings import RecordingRow
 
 SALT_BYTES = 32
@@ -158,6 +159,15 @@ class Journal:
             return _of(row, Fact.RECORDING_FAILED, {"reason": reason})
 
         await self._on_recording(recording_id, write)
+
+    async def unproven(self, recording_id: str) -> list[str]:
+        """Return, in words, what the ledger does not bear out about a sealed recording (rule 5)."""
+
+        def look(connection: Connection) -> list[str]:
+            row = recordings.get(connection, recording_id)
+            return ledger_problems(row, list(ledger.iterate(connection, call_id=row.call_id)))
+
+        return await self._store.read(look)
 
     async def pending(self) -> list[StoppedRecording]:
         """Return what waits to be sealed or destroyed, the first stopped first."""

@@ -145,16 +145,6 @@ async def test_the_absolute_timeout_can_be_armed(
     await door.notes.expect(StasisEnd, lambda end: end.channel.id == channel_id)
 
 
-async def test_global_variables_are_read_but_functions_are_not(
-    asterisk: PrivateAsterisk, client: AriClient
-) -> None:
-    await asterisk.cli("dialplan set global AC_GLOBAL here")
-    await asterisk.cli("database put ac-lab key value")
-    assert await client.get_global_variable("AC_GLOBAL") == "here"
-    assert await client.get_global_variable("AC_NEVER_SET") == ""
-    assert await client.get_global_variable("DB(ac-lab/key)") == ""
-
-
 async def test_the_database_is_barred_from_ari_even_on_a_channel(
     asterisk: PrivateAsterisk, client: AriClient, calls: Exchange
 ) -> None:

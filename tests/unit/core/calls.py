@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ari_controller.core.consent import Call
+from ari_controller.core.call import Call
 from ari_controller.core.model import (
     CallFacts,
     ConsentMode,

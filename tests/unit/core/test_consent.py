@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from ari_controller.core.call import Call, Outcome, Phase
 from ari_controller.core.commands import (
     AppendLedger,
     Command,
@@ -12,7 +13,7 @@ from ari_controller.core.commands import (
     FinishRecording,
     NoteInLedger,
 )
-from ari_controller.core.consent import Call, Outcome, Phase, step
+from ari_controller.core.consent import step
 from ari_controller.core.events import (
     AgentBridged,
     AgentHungUp,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ari_controller.core.call import Call, Phase
 from ari_controller.core.commands import (
     AppendLedger,
     Command,
@@ -21,7 +22,7 @@ from ari_controller.core.commands import (
     StartMixMonitor,
     StopMixMonitor,
 )
-from ari_controller.core.consent import Call, Phase, step
+from ari_controller.core.consent import step
 from ari_controller.core.events import (
     AgentBridged,
     AgentHungUp,
