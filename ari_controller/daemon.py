@@ -30,6 +30,7 @@ from ari_controller.metrics import Metrics
 from ari_controller.recording.archive import LocalArchive
 from ari_controller.recording.sealer import Sealer, SealOutcome
 from ari_controller.recording.spool import Spool
+from ari_controller.store import ledger
 from ari_controller.store.engine import Store, StoreError
 from ari_controller.store.journal import Journal
 from ari_controller.web import serve_web
@@ -44,6 +45,7 @@ EXIT_REPLACED = 70
 STOP_GRACE_SECONDS = 20.0
 STOP_POLL_SECONDS = 0.1
 STORE_WATCH_SECONDS = 2.0
+HEAD_SECONDS = 600.0
 
 
 def run(config_path: Path) -> int:
@@ -92,10 +94,13 @@ class Daemon:
         self._ami_up = asyncio.Event()
         self._store_answers = True
         self._lasting: list[asyncio.Task[Any]] = []
+        self._spawned: set[asyncio.Task[None]] = set()
         self._journal = Journal(store, time.time, secrets.token_bytes)
         self._notes = Notes(metrics)
         self._spool = Spool(settings.spool.path)
+        self._software = {"ari-controller": __version__}
         self._sealer = self._make_sealer()
+        metrics.seal_backlog.set_function(lambda: self._sealer.backlog)
         ari, ami = settings.asterisk.ari, settings.asterisk.ami
         self._ari = AriClient(
             ari.url,
@@ -148,10 +153,11 @@ class Daemon:
                 self._sealer.run(),
                 self._ari.run(),
                 self._ami.run(),
+                self._adopt(),
+                self._watch(),
+                self._tell_head(),
             ):
                 self._lasting.append(self._group.create_task(lasting))
-            self._lasting.append(self._group.create_task(self._adopt()))
-            self._lasting.append(self._group.create_task(self._watch()))
             log.info("started", version=__version__)
             notify("READY=1")
             await self._stop.wait()
@@ -193,13 +199,10 @@ class Daemon:
             settings.archive.path, int(settings.archive.mode, 8), settings.archive.group
         )
         archive.prepare()
-        return Sealer(
-            self._spool, archive, self._journal, {"ari-controller": __version__}, self._sealed
-        )
+        return Sealer(self._spool, archive, self._journal, self._software, self._sealed)
 
     def _sealed(self, outcome: SealOutcome) -> None:
         metrics = self._metrics
-        metrics.seal_backlog.set(self._sealer.backlog)
         if outcome.outcome == "retry":
             metrics.seal_retries_total.inc()
             log.error("could not seal, will try again", **_told(outcome))
@@ -220,13 +223,17 @@ class Daemon:
             log.critical("recording without proof", recording_id=recording_id, problems=problems)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._group.create_task(work)
+        task = self._group.create_task(work)
+        self._spawned.add(task)
+        task.add_done_callback(self._spawned.discard)
+        return task
 
     def _on_ari_event(self, event: Event) -> None:
         self._dispatcher.on_event(event)
 
     async def _on_ari_up(self) -> None:
         self._link("ari", up=True)
+        self._software["asterisk"] = (await self._ari.info()).version
         await self._dispatcher.reconcile()
         self._ari_up.set()
 
@@ -280,6 +287,21 @@ class Daemon:
                 notify("WATCHDOG=1")
             await asyncio.sleep(period)
 
+    async def _tell_head(self) -> None:
+        """Put the ledger's head into the journal now and then.
+
+        Whoever rewrites the whole ledger later cannot rewrite what was logged (docs/ledger.md).
+        """
+        while True:
+            try:
+                head = await self._store.read(ledger.head)
+            except StoreError as error:
+                log.error("ledger head cannot be read", reason=str(error))
+            else:
+                if head is not None:
+                    log.info("ledger head", seq=head.seq, hash=head.hash)
+            await asyncio.sleep(HEAD_SECONDS)
+
     async def _stop_cleanly(self) -> None:
         """Let calls go on and recordings finish; what takes longer is adopted at the next start."""
         notify("STOPPING=1")
@@ -293,9 +315,9 @@ class Daemon:
             log.warning("recordings go on in Asterisk and are adopted at the next start", left=left)
         stopped = {"recordings_going_on": len(self._dispatcher.recording_calls())}
         await self._journal.append(Statement(Fact.DAEMON_STOPPED, None, None, stopped, {}))
-        for task in self._lasting:
+        # What is recorded goes on in Asterisk.
+        for task in (*self._lasting, *self._spawned):
             task.cancel()
-        self._dispatcher.cancel()
 
     async def _finish(self) -> None:
         # Calls, notes and seals end in three rooms: looking now and then is simpler than hearing.

@@ -27,6 +27,7 @@ ARI_TIMEOUT_SECONDS = 1.0
 AT_ONCE = 16
 # The dialplan's guard: without it, a channel that leaves Stasis inside U() enters it once more.
 DONE = "ARI_CONTROLLER_DONE"
+INBOUND_CONTEXT = "ari-controller-inbound"
 # Ids of the snoop channels that play the agent's tone: there is no dialplan for them to go on in.
 TONE_PREFIX = "tone-"
 
@@ -134,8 +135,7 @@ class Rescue:
                 if channel_id.startswith(TONE_PREFIX):
                     await self._ari.hang_up(channel_id)
                 else:
-                    await self._ari.set_variable(channel_id, DONE, "1")
-                    await self._ari.continue_in_dialplan(channel_id)
+                    await self._let_go(channel_id)
             except Conflict:
                 self._rest_until[channel_id] = self._clock() + self._pace.rest
             except NotFound:
@@ -144,6 +144,14 @@ class Rescue:
                 self._say(str(error))
             else:
                 log.warning("channel let go")
+
+    async def _let_go(self, channel_id: str) -> None:
+        # Inbound goes on without the guard: setting it over ARI would bar the site's dialplan from
+        # DB() and its kind for the rest of the call (docs/asterisk.md).
+        channel = await self._ari.get_channel(channel_id)
+        if channel.dialplan.context != INBOUND_CONTEXT:
+            await self._ari.set_variable(channel_id, DONE, "1")
+        await self._ari.continue_in_dialplan(channel_id)
 
     def _say(self, trouble: str) -> None:
         """Log a trouble once, not at every round."""

@@ -45,7 +45,6 @@ EVENTS: dict[str, tuple[e.Event, ...]] = {
     "ConsentWithdrawn": (e.ConsentWithdrawn("feature"),),
     "DeadlinePassed": (e.DeadlinePassed(),),
     "AgentHungUp": (e.AgentHungUp(),),
-    "AgentBridged": (e.AgentBridged(),),
     "ChannelLeftStasis": (e.ChannelLeftStasis(),),
     "ChannelHangupRequest": (e.ChannelHangupRequest(),),
     "ChannelDestroyed": (e.ChannelDestroyed(),),

@@ -88,6 +88,10 @@ class Call(ABC):
         """Speak with this tone from now on; None is silence."""
         self._media.set_tone(hz)
 
+    def fall_silent(self, silent: bool = True) -> None:
+        """Send no audio packet at all, as a phone with silence suppression; False sends again."""
+        self._media.sending = not silent
+
     async def dtmf(self, digits: str, seconds: float = 0.1, pause_seconds: float = 0.1) -> None:
         """Press keys as RFC 4733 events; no audio is sent while one is down.
 

@@ -41,6 +41,7 @@ class MediaStream:
     codec_name: CodecName
     start_sequence: int | None = None
     heard: Heard = field(default_factory=Heard)
+    sending: bool = True
     remote: RemoteMedia | None = None
 
     def __post_init__(self) -> None:
@@ -129,7 +130,7 @@ class MediaStream:
             return
         if self._digits:
             self._pause(self._digits[0])
-        if self.remote.direction in (Direction.SENDRECV, Direction.RECVONLY):
+        if self.sending and self.remote.direction in (Direction.SENDRECV, Direction.RECVONLY):
             self._send(
                 self.remote.codec.payload_type,
                 now,

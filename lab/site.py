@@ -75,11 +75,13 @@ EXTENSIONS = """\
 #include {dialplan}/ari-controller.conf
 
 [from-trunk]
-; 0374800801 is the same with the notice as early media, 0374800802 rings nobody but waits.
+; 0374800801 is the same with the notice as early media, 0374800802 rings nobody
+; but writes down what it was told, as a site's own dialplan may, and waits.
 exten => 0374800801,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}},early))
  same => n,Dial(PJSIP/agent,30)
  same => n,Hangup()
 exten => 0374800802,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}}))
+ same => n,Set(DB(lab-result/${{CALLERID(num)}})=${{ARI_CONTROLLER_RESULT}})
  same => n,Wait(30)
  same => n,Hangup()
 exten => _[0-9+].,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}}))
@@ -176,7 +178,7 @@ class Site:
         await self._close()
 
     async def start_daemon(self) -> None:
-        """Start the daemon and wait until it is ready for calls."""
+        """Start the daemon and wait until it is ready and the rescue process has seen it."""
         self.daemon = await self._spawn("run")
         async with asyncio.timeout(READY_SECONDS):
             while not await self._ready():
@@ -193,6 +195,18 @@ class Site:
         if self.daemon is not None:
             self.daemon.kill()
             await self.daemon.wait()
+
+    def hang_daemon(self) -> None:
+        """Hold the daemon up by SIGSTOP, as a hung one would be; `revive_daemon` ends it."""
+        if self.daemon is not None:
+            self.daemon.send_signal(signal.SIGSTOP)
+
+    async def revive_daemon(self) -> None:
+        """Let a stopped daemon go on, or start one in a dead one's place."""
+        if self.daemon is not None and self.daemon.returncode is None:
+            self.daemon.send_signal(signal.SIGCONT)
+        else:
+            await self.start_daemon()
 
     async def get(self, path: str) -> tuple[int, str]:
         """GET a page of the daemon's HTTP door."""
@@ -219,7 +233,9 @@ class Site:
             status, _ = await self.get("/readyz")
         except aiohttp.ClientError:
             return False
-        return status == 200
+        # Until the rescue process knows of the daemon, it lets its calls go.
+        log = self.log.with_name("rescue.log").read_text(encoding="utf-8")
+        return status == 200 and log.count("daemon is silent") == log.count("daemon is alive")
 
     async def _spawn(self, command: str) -> asyncio.subprocess.Process:
         with self.log.with_name(f"{'daemon' if command == 'run' else command}.log").open(

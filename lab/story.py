@@ -76,9 +76,11 @@ async def inbound(cast: Cast, number: str, tone_hz: int) -> OutgoingCall:
     return call
 
 
-async def outbound(cast: Cast, number: str, tone_hz: int) -> tuple[OutgoingCall, IncomingCall]:
+async def outbound(
+    cast: Cast, number: str, tone_hz: int, *, prefix: str = "9", agent_hz: int = AGENT_HZ
+) -> tuple[OutgoingCall, IncomingCall]:
     """Let the agent call a customer who answers; return both legs: now the prompt plays."""
-    agent = await cast.agent.call(f"sip:9{number}@{cast.server}", AGENT_HZ, user="agent")
+    agent = await cast.agent.call(f"sip:{prefix}{number}@{cast.server}", agent_hz, user="agent")
     customer = await cast.trunk_call(number)
     await customer.ring()
     await customer.answer(tone_hz)

@@ -25,6 +25,7 @@ PING_SECONDS = 5.0
 _PATH = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9._-]{1,120}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+_VALUE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MIXMONITOR_ID = re.compile(r"0x[0-9a-f]{1,16}")
 _DATABASE_NAME = re.compile(r"[A-Za-z0-9._:-]{1,120}")
 
@@ -32,7 +33,7 @@ _DATABASE_NAME = re.compile(r"[A-Za-z0-9._:-]{1,120}")
 class AmiClient:
     """Keep one AMI user logged in; order MixMonitor about.
 
-    The user needs `write = system`, and no `read`: no events are asked for. `on_up` is awaited
+    The user needs `write = system,call`, and no `read`: no events are asked for. `on_up` is awaited
     after each login; when it raises an AsteriskError the connection is given up and made again.
     `on_down` gets the reason of each loss, and of not coming up whenever that changes.
 
@@ -117,6 +118,17 @@ class AmiClient:
             State="1" if on else "0",
         )
 
+    async def set_variable(self, channel_id: str, name: str, value: str) -> None:
+        """Set a variable, or `TIMEOUT(absolute)`, on a channel.
+
+        Not over ARI: Asterisk 22 leaves the channel's thread barred from DB(), SHELL() and their
+        kind for the rest of the call after ARI has set a variable (docs/asterisk.md).
+        """
+        if name != "TIMEOUT(absolute)":
+            _check(_VARIABLE, name, "a channel variable")
+        _check(_VALUE, value, "the value of a channel variable")
+        await self._order(Action="Setvar", Channel=channel_id, Variable=name, Value=value)
+
     async def database_family(self, family: str) -> dict[str, str]:
         """Return the keys and values that the dialplan stored under `family` with `DB()`."""
         _check(_DATABASE_NAME, family, "a database family")
@@ -198,7 +210,7 @@ def _accepted(answer: Any, action: str) -> Any:
         case "No such channel":
             raise NotFound(said)
         case "Permission denied":
-            raise Refused(f"{said}: the user needs write = system in manager.conf")
+            raise Refused(f"{said}: the user needs write = system,call in manager.conf")
         case "Authentication failed":
             raise Refused(f"{said}: compare user, password and permit with manager.conf")
         case _:

@@ -19,7 +19,16 @@ from panoramisk.message import Message
 from ari_controller.asterisk.errors import Unavailable, UnsafeValue
 
 ALLOWED_ACTIONS = frozenset(
-    {"Login", "Ping", "MixMonitor", "StopMixMonitor", "MixMonitorMute", "DBGetTree", "DBDel"}
+    {
+        "Login",
+        "Ping",
+        "MixMonitor",
+        "StopMixMonitor",
+        "MixMonitorMute",
+        "Setvar",
+        "DBGetTree",
+        "DBDel",
+    }
 )
 LONGEST_LINE_BYTES = 1000
 """Asterisk reads a header line into 1025 bytes."""

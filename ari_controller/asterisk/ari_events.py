@@ -56,13 +56,6 @@ class Playback(msgspec.Struct, frozen=True):
     media_uri: str
 
 
-class Bridge(msgspec.Struct, frozen=True):
-    """A bridge and the channels in it."""
-
-    id: str
-    channels: list[str]
-
-
 class _Event(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     """A message on the events WebSocket, told apart by its `type`."""
 
@@ -110,13 +103,6 @@ class ChannelDestroyed(_Event, frozen=True):
     channel: Channel
     cause: int
     cause_txt: str
-
-
-class ChannelEnteredBridge(_Event, frozen=True):
-    """A channel was joined with others."""
-
-    bridge: Bridge
-    channel: Channel | None = None
 
 
 class ChannelUserevent(_Event, frozen=True):
@@ -168,7 +154,6 @@ Event: TypeAlias = (
     | ChannelDtmfReceived
     | ChannelHangupRequest
     | ChannelDestroyed
-    | ChannelEnteredBridge
     | ChannelUserevent
     | CallBroadcast
     | ApplicationReplaced

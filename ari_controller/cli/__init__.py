@@ -4,5 +4,4 @@ main     the group, its options, and the one place where an error becomes an exi
 exits    the exit codes
 doors    what commands open: configuration, store, control socket
 output   tables for people, JSON for programs
-proof    what the ledger says about one recording
 """

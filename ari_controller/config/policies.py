@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ari_controller.config.checks import ASKING_MODES
 from ari_controller.config.marks import Loc
 from ari_controller.config.model import NoticeRule, PolicyRule
 from ari_controller.core.model import Match, Media, Notice, Policy
@@ -90,7 +91,8 @@ def policy_version(policy: Policy) -> str:
 def _notice(
     rule: PolicyRule, notices: Sequence[NoticeRule], media: Mapping[Loc, Media]
 ) -> Notice | None:
-    if rule.notice is None or rule.language is None:
+    # The other modes play none: a record that named one would claim that somebody was told.
+    if rule.mode not in ASKING_MODES or rule.notice is None or rule.language is None:
         return None
     index = next(index for index, notice in enumerate(notices) if notice.id == rule.notice)
     part: Loc = ("notices", index, "languages", rule.language)

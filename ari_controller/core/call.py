@@ -40,7 +40,7 @@ class Call:
     """One call as the machine sees it.
 
     `deadline` is when it wants to be woken (Unix seconds). `bar` says why no policy applies:
-    the do-not-record register (N4) or no matching rule.
+    the do-not-record register (N4) or no matching rule. `let_go` says that we sent the channel on.
     """
 
     facts: CallFacts
@@ -54,7 +54,7 @@ class Call:
     playing_since: float | None = None
     asked: int = 0
     keys: str = ""
-    agent_bridged: bool = False
+    let_go: bool = False
     withdrawal_noted: bool = False
     outcome: Outcome = Outcome.FAILED
     reason: str = ""

@@ -36,7 +36,6 @@ from ari_controller.core.commands import (
     TellAgent,
 )
 from ari_controller.core.events import (
-    AgentBridged,
     AgentHungUp,
     AsteriskFailed,
     AsteriskLost,
@@ -81,7 +80,7 @@ def step(call: Call, event: Event, now: float) -> Step:
         case Phase.NEW, CallEntered():
             return _enter(replace(call, in_stasis=True), now)
         case Phase.NEW, LedgerFailed():
-            return _fail(replace(call, in_stasis=True), "ledger_failed", now)
+            return _enter_without_books(replace(call, in_stasis=True), now)
         case Phase.UNRECORDED | Phase.RECORDING, CallEntered():
             # `continue` in Dial's U() may run Stasis once more (docs/asterisk.md).
             return _leave(replace(call, in_stasis=True), now)
@@ -122,7 +121,8 @@ def step(call: Call, event: Event, now: float) -> Step:
             return replace(refused, deadline=now + RETRY_SECONDS), [*commands, HangUp()]
         case phase, ChannelLeftStasis() if phase in ASKING:
             # Another hand moved it on: the dead-man's switch, the rescue process, a transfer.
-            return _refused(replace(call, in_stasis=False), "left_stasis", now)
+            refused, commands = _refused(replace(call, in_stasis=False), "left_stasis", now)
+            return refused, [*commands, *_tell(refused, False)]
         case phase, ChannelHangupRequest() if phase in ASKING:
             # Without this the playback that breaks off would pass for a notice that failed.
             refused, commands = _refused(call, "hung_up", now)
@@ -152,10 +152,10 @@ def step(call: Call, event: Event, now: float) -> Step:
             return _end(replace(call, outcome=Outcome.RECORDED, reason="hang_up"), finish)
 
         case Phase.STOPPING, MixMonitorStopped():
-            commands = [*_note_withdrawal(call), _finish_withdrawn(call), *_tell(call, False)]
+            commands = [*_note_withdrawal(call), _finish_withdrawn(call)]
             stopped = replace(call, phase=Phase.UNRECORDED, deadline=None, withdrawal_noted=True)
             if not call.in_stasis:
-                return stopped, commands
+                return stopped, [*commands, *_tell(stopped, False)]
             left, leave = _leave(stopped, now)
             return left, [*commands, *leave]
         case Phase.STOPPING, AsteriskFailed():
@@ -170,11 +170,10 @@ def step(call: Call, event: Event, now: float) -> Step:
             return _leave(call, now)
         case Phase.UNRECORDED, AsteriskFailed(command) if command != "ContinueInDialplan":
             return _leave(call, now)
-        case ((Phase.RECORDING | Phase.STOPPING | Phase.UNRECORDED), ChannelLeftStasis()):
-            return replace(call, in_stasis=False, deadline=_keep(call)), []
-        case Phase.RECORDING | Phase.UNRECORDED, AgentBridged() if not call.agent_bridged:
-            told = replace(call, agent_bridged=True)
-            return told, _tell(told, call.phase is Phase.RECORDING)
+        case Phase.STOPPING, ChannelLeftStasis():
+            return replace(call, in_stasis=False), []
+        case ((Phase.RECORDING | Phase.UNRECORDED), ChannelLeftStasis()) if call.in_stasis:
+            return _left(call)
         case ((Phase.NEW | Phase.UNRECORDED), ChannelDestroyed()):
             return _end(call, [])
         case _:
@@ -195,6 +194,12 @@ def _enter(call: Call, now: float) -> Step:
     informing = replace(call, phase=Phase.INFORMATION, overall_deadline=overall)
     playing, commands = _play(informing, _notice(call).information, now)
     return playing, [*_watch(call), *commands]
+
+
+def _enter_without_books(call: Call, now: float) -> Step:
+    # The store did not answer: nothing is asked, but the call's end must still be heard of.
+    failed, commands = _fail(call, "ledger_failed", now)
+    return failed, [*_watch(call), *commands]
 
 
 def _watch(call: Call) -> list[Command]:
@@ -305,6 +310,8 @@ def _fail(call: Call, reason: str, now: float) -> Step:
     # Something of ours broke: the call goes on whatever policy says of refusals; nobody refused.
     failed = replace(call, phase=Phase.UNRECORDED, outcome=Outcome.FAILED, reason=reason)
     left, commands = _leave(failed, now)
+    if not call.in_stasis:
+        commands = _tell(failed, False)
     return left, [NoteInLedger(say.failed(failed)), *_stop_playback(call), *commands]
 
 
@@ -313,7 +320,13 @@ def _leave(call: Call, now: float) -> Step:
     if not call.in_stasis:
         return replace(call, deadline=None), []
     go = ContinueInDialplan(call.phase is Phase.RECORDING, call.reason or call.outcome.value)
-    return replace(call, deadline=now + RETRY_SECONDS), [go]
+    return replace(call, deadline=now + RETRY_SECONDS, let_go=True), [go]
+
+
+def _left(call: Call) -> Step:
+    # Bridged a moment later, unless it left because somebody hung up.
+    told = _tell(call, call.phase is Phase.RECORDING) if call.let_go else []
+    return replace(call, in_stasis=False, deadline=None), told
 
 
 def _withdraw(call: Call, via: str) -> Step:
@@ -342,19 +355,14 @@ def _key_while_recording(call: Call, digit: str) -> Step:
 
 
 def _tell(call: Call, recorded: bool) -> list[Command]:
-    agent = call.facts.agent_channel_id
     wanted = call.policy is not None and call.policy.agent_tone
-    return [TellAgent(recorded)] if agent and call.agent_bridged and wanted else []
+    return [TellAgent(recorded)] if call.facts.agent_channel_id and wanted else []
 
 
 def _end(call: Call, commands: list[Command]) -> Step:
     ended = replace(call, phase=Phase.ENDED, deadline=None, in_stasis=False)
     reason = call.reason or "hung_up"
     return ended, [*commands, EndCall(ended.outcome.value, reason)]
-
-
-def _keep(call: Call) -> float | None:
-    return call.deadline if call.phase is Phase.STOPPING else None
 
 
 def _policy(call: Call) -> Policy:

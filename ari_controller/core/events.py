@@ -53,11 +53,6 @@ class AgentHungUp:
 
 
 @dataclass(frozen=True, slots=True)
-class AgentBridged:
-    """The agent's channel entered a bridge: the agent can now be told."""
-
-
-@dataclass(frozen=True, slots=True)
 class MixMonitorStarted:
     """MixMonitor runs and its files have been seen."""
 
@@ -109,7 +104,6 @@ Event = (
     | ChannelHangupRequest
     | ChannelDestroyed
     | AgentHungUp
-    | AgentBridged
     | MixMonitorStarted
     | MixMonitorFailed
     | MixMonitorStopped

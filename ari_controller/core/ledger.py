@@ -28,7 +28,6 @@ class Fact(StrEnum):
 
     CALL_ENTERED = "call_entered"
     NOTICE_PLAYED = "notice_played"
-    NOTICE_FAILED = "notice_failed"
     CONSENT_GIVEN = "consent_given"
     CONSENT_REFUSED = "consent_refused"
     CONSENT_WITHDRAWN = "consent_withdrawn"

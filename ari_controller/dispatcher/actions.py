@@ -26,8 +26,9 @@ from ari_controller.core.commands import (
 from ari_controller.core.events import AsteriskFailed, Event, LedgerFailed, MixMonitorStopped
 from ari_controller.core.ledger import Entry, Fact, Statement
 from ari_controller.dispatcher.call_recording import CallRecording
-from ari_controller.dispatcher.services import DONE, RESULT, Services
+from ari_controller.dispatcher.services import Services
 from ari_controller.dispatcher.tones import tell_agent
+from ari_controller.dispatcher.variables import let_go, set_timeout
 from ari_controller.dispatcher.withdrawals import forget_withdrawal
 from ari_controller.metrics import NO_POLICY
 from ari_controller.store.engine import StoreError
@@ -76,7 +77,7 @@ class Actions:
             case Subscribe(leg):
                 await services.ari.subscribe(leg)
             case ArmTimeout(seconds):
-                await services.ari.set_variable(channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
+                await set_timeout(services, channel_id, seconds)
             case Play(playback_id, media):
                 await services.ari.play(channel_id, playback_id, f"sound:{media.path}")
                 self._observe_first_play()
@@ -95,7 +96,9 @@ class Actions:
             case FinishRecording(reason, destroy):
                 self.recording.finish(reason, destroy)
             case ContinueInDialplan():
-                await self._continue(channel_id, command)
+                await let_go(
+                    services, channel_id, "recorded" if command.recorded else command.result
+                )
             case HangUp():
                 await services.ari.hang_up(channel_id)
             case TellAgent(recorded):
@@ -127,13 +130,6 @@ class Actions:
     def _count(self, statement: Statement) -> None:
         mode = str(statement.public.get("mode", NO_POLICY))
         self.services.metrics.consent_fact(statement.fact, mode)
-
-    async def _continue(self, channel_id: str, command: ContinueInDialplan) -> None:
-        # The guard first: without it Stasis is entered again inside Dial's U() (docs/asterisk.md).
-        result = "recorded" if command.recorded else command.result
-        await self.services.ari.set_variable(channel_id, DONE, "1")
-        await self.services.ari.set_variable(channel_id, RESULT, result)
-        await self.services.ari.continue_in_dialplan(channel_id)
 
     def _end(self, call: Call, outcome: str, reason: str) -> None:
         services, facts, at = self.services, call.facts, self.services.wall()

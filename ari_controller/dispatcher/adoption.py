@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 async def adopt_open_work(services: Services, dispatcher: Dispatcher) -> None:
     """Adopt or close what the store holds open; call it once, with ARI up, before any new call."""
     journal = services.journal
+    dispatcher.hold_endings()
     alive = {channel.id for channel in await services.ari.channels()}
     withdrawn = await withdrawn_channels(services)
     calls = {row.call_id: row for row in await journal.open_calls()}
@@ -59,7 +60,9 @@ async def _close(services: Services, recording: RecordingRow, withdrawn: bool) -
         public = {"via": "feature", "part_before": recording.on_withdrawal}
         statement = Statement(Fact.CONSENT_WITHDRAWN, recording.call_id, None, public, {})
         await journal.append(statement)
-    await journal.recording_stopped(recording_id, services.wall(), reason, destroy=destroy)
+    written = services.spool.last_written(recording.segments) or services.wall()
+    at = max(recording.started_at, min(services.wall(), written))
+    await journal.recording_stopped(recording_id, at, reason, destroy=destroy)
     services.seal()
     return Outcome.WITHDRAWN if withdrawn else Outcome.RECORDED
 
@@ -93,5 +96,4 @@ def _call(row: CallRow, recording: RecordingRow) -> Call:
         policy=policy,
         phase=Phase.RECORDING,
         outcome=Outcome.RECORDED,
-        agent_bridged=True,
     )

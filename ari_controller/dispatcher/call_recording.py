@@ -1,9 +1,11 @@
 """The one recording of a call: reserve, fence, start, see the files, stop, hand to sealing."""
 
+import asyncio
+
 import structlog
 
 from ari_controller.asterisk.ari import AriClient
-from ari_controller.asterisk.errors import AsteriskError, NotFound
+from ari_controller.asterisk.errors import AsteriskError, NotFound, Unavailable
 from ari_controller.core.call import Call
 from ari_controller.core.events import Event, MixMonitorFailed, MixMonitorStarted
 from ari_controller.core.ledger import Entry
@@ -17,6 +19,7 @@ log = structlog.get_logger(__name__)
 # The file exists when AMI answers, or within a millisecond (docs/asterisk.md); the rest is for a
 # machine under load.
 FILES_SEEN_SECONDS = 0.5
+LOOK_AGAIN_SECONDS = 1.0
 STASIS_APPLICATIONS = ("Stasis", "StasisBroadcast")
 
 
@@ -133,7 +136,8 @@ class CallRecording:
                 return self._fenced("after")
         except AsteriskError as error:
             log.warning("MixMonitor did not start", call_id=self._call_id, reason=str(error))
-            await self._undo(segment)
+            if not await self._undo(segment) or isinstance(error, Unavailable):
+                services.spawn(self._undo_late(segment))
             return "mixmonitor_failed"
         return None
 
@@ -142,15 +146,35 @@ class CallRecording:
         log.error("came too late, the call went on without us", call_id=self._call_id, when=when)
         return "fenced_late"
 
-    async def _undo(self, segment: Segment) -> None:
+    async def _undo(self, segment: Segment) -> bool:
         """Stop what may run and destroy what it wrote: nobody was told that it would be kept."""
+        stopped = True
         try:
             await self.stop()
         except AsteriskError as error:
-            # The outcome is unknown: the channel's end, or the next reconcile, closes it.
             self._services.metrics.anomalies_total.labels(kind="stop_failed").inc()
             log.error("StopMixMonitor failed", call_id=self._call_id, reason=str(error))
-        self._services.spool.remove(segment)
+            stopped = False
+        try:
+            self._services.spool.remove(segment)
+        except OSError as error:
+            # The spool itself is what failed: the call goes on all the same (rule 3).
+            log.error("cannot clear the spool", call_id=self._call_id, reason=error.strerror)
+        return stopped
+
+    async def _undo_late(self, segment: Segment) -> None:
+        """Watch a channel until it is gone: an order that went unanswered may be obeyed late."""
+        ari, undone = self._services.ari, False
+        while not undone:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            try:
+                self._mixmonitor_id = await ari.get_variable(self._channel_id, MIXMONITOR_ID)
+            except NotFound:
+                undone = await self._undo(segment)
+            except AsteriskError:
+                continue
+            else:
+                undone = bool(self._mixmonitor_id) and await self._undo(segment)
 
 
 async def in_stasis(ari: AriClient, channel_id: str) -> bool:

@@ -80,6 +80,7 @@ class CallTask:
         if before.phase is not self.call.phase:
             metrics.calls.labels(phase=before.phase).dec()
             metrics.calls.labels(phase=self.call.phase).inc()
+            self._note_phase(self.call)
         log.info(
             "step",
             call_id=self.call.facts.call_id,
@@ -89,3 +90,10 @@ class CallTask:
             commands=commands,
             reason=self.call.reason,
         )
+
+    def _note_phase(self, call: Call) -> None:
+        services = self._actions.services
+        if call.phase is not Phase.ENDED:  # the end is noted with its outcome
+            services.notes.add(
+                lambda: services.journal.call_phase(call.facts.call_id, call.phase.value)
+            )

@@ -11,7 +11,6 @@ from ari_controller.asterisk.ari_events import (
     Channel,
     ChannelDestroyed,
     ChannelDtmfReceived,
-    ChannelEnteredBridge,
     ChannelHangupRequest,
     ChannelUserevent,
     Event,
@@ -30,7 +29,8 @@ from ari_controller.dispatcher.actions import LEDGER_TIMEOUT_SECONDS, Actions
 from ari_controller.dispatcher.arrival import UnknownArrival, arrival, endpoint_of
 from ari_controller.dispatcher.call_recording import CallRecording, in_stasis
 from ari_controller.dispatcher.call_task import CallTask
-from ari_controller.dispatcher.services import DONE, WITHDRAWN, Services
+from ari_controller.dispatcher.services import Services
+from ari_controller.dispatcher.variables import let_go
 from ari_controller.dispatcher.withdrawals import withdrawn_channels
 from ari_controller.store.engine import StoreError
 
@@ -46,8 +46,8 @@ class Dispatcher:
         self._services = services
         self._by_customer: dict[str, CallTask] = {}
         self._by_agent: dict[str, CallTask] = {}
-        self._running: set[asyncio.Task[None]] = set()
         self._taking_calls = True
+        self._held: list[ChannelDestroyed] | None = None
 
     @property
     def calls(self) -> list[CallTask]:
@@ -66,11 +66,6 @@ class Dispatcher:
     def find(self, call_id: str) -> CallTask | None:
         """Return the open call of that id."""
         return next((task for task in self.calls if task.call.facts.call_id == call_id), None)
-
-    def cancel(self) -> None:
-        """Let go of every call: what is recorded goes on in Asterisk."""
-        for task in self._running:
-            task.cancel()
 
     def stop_taking_calls(self) -> None:
         """From now on new calls go on unrecorded, and calls being asked are let go."""
@@ -99,27 +94,33 @@ class Dispatcher:
                 self._put(channel, core.ChannelLeftStasis())
             case ChannelDtmfReceived(channel=channel, digit=digit):
                 self._put(channel, core.ChannelDtmfReceived(digit))
+            case ChannelDestroyed() if self._held is not None:
+                self._held.append(event)
             case ChannelDestroyed(channel=channel):
                 self._put(channel, core.ChannelDestroyed())
                 self._agent_gone(channel)
             case ChannelHangupRequest(channel=channel):
                 self._put(channel, core.ChannelHangupRequest())
                 self._agent_gone(channel)
-            case ChannelEnteredBridge(channel=Channel() as channel):
-                agent_task = self._by_agent.get(channel.id)
-                if agent_task is not None:
-                    agent_task.put(core.AgentBridged())
             case ChannelUserevent(channel=Channel() as channel, eventname=name) if (
                 name == WITHDRAWN_EVENT
             ):
                 self._put(channel, core.ConsentWithdrawn("feature"))
-            case ApplicationReplaced() | ChannelEnteredBridge() | ChannelUserevent():
+            case ApplicationReplaced() | ChannelUserevent():
                 return
             case UnknownEvent():
                 return
 
+    def hold_endings(self) -> None:
+        """Let the ends of calls wait for the next `reconcile`.
+
+        It learns what happened while nobody listened, and that comes before the end.
+        """
+        self._held = []
+
     def on_link_down(self) -> None:
         """Tell every call that keys and hang-ups may be missed from now on."""
+        self.hold_endings()
         for task in self.calls:
             task.put(core.AsteriskLost())
 
@@ -131,25 +132,22 @@ class Dispatcher:
         ari = self._services.ari
         alive = {channel.id for channel in await ari.channels()}
         ours = set(await ari.application_channel_ids())
-        gone = [task for task in self.calls if task.call.facts.channel_id not in alive]
-        # Only then: a link to AMI that is down must not keep the one to ARI from coming up.
-        withdrawn = (
-            await withdrawn_channels(self._services)
-            if set(gone) & set(self.recording_calls())
-            else set()
-        )
+        # Only then: a link to AMI that is down need not keep the one to ARI from coming up.
+        busy = self.recording_calls()
+        withdrawn = await withdrawn_channels(self._services) if busy else set()
         for task in self.calls:
             channel_id = task.call.facts.channel_id
-            if task in gone:
-                if channel_id in withdrawn:
-                    task.put(core.ConsentWithdrawn("feature"))
+            if channel_id in withdrawn:
+                task.put(core.ConsentWithdrawn("feature"))
+            if channel_id not in alive:
                 task.put(core.ChannelDestroyed())
                 continue
             await ari.subscribe(channel_id)
-            if await self._withdrawn_meanwhile(channel_id):
-                task.put(core.ConsentWithdrawn("feature"))
             if task.call.in_stasis and not await in_stasis(ari, channel_id):
                 task.put(core.ChannelLeftStasis())
+        held, self._held = self._held or [], None
+        for ended in held:
+            self.on_event(ended)
         # Asterisk names the channels that we watch among those that wait with us.
         for channel_id in ours & alive - set(self._by_customer):
             if await in_stasis(ari, channel_id):
@@ -221,9 +219,7 @@ class Dispatcher:
         self._by_customer[facts.channel_id] = task
         if facts.agent_channel_id is not None:
             self._by_agent[facts.agent_channel_id] = task
-        running = self._services.spawn(self._run(task))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        self._services.spawn(self._run(task))
 
     async def _run(self, task: CallTask) -> None:
         try:
@@ -252,15 +248,10 @@ class Dispatcher:
         except AsteriskError as error:
             log.warning("could not claim a call", reason=str(error))
 
-    async def _withdrawn_meanwhile(self, channel_id: str) -> bool:
-        return await self._services.ari.get_variable(channel_id, WITHDRAWN) == "1"
-
     async def _free_orphan(self, channel_id: str) -> None:
         """Let a channel go on that waits in our application without a call of ours."""
-        ari = self._services.ari
         try:
-            await ari.set_variable(channel_id, DONE, "1")
-            await ari.continue_in_dialplan(channel_id)
+            await let_go(self._services, channel_id)
         except NotFound:
             return
         except AsteriskError as error:

@@ -16,7 +16,6 @@ from ari_controller.store.journal import Journal
 # Channel variables that the shipped dialplan reads (dialplan/README.md).
 DONE = "ARI_CONTROLLER_DONE"
 RESULT = "ARI_CONTROLLER_RESULT"
-WITHDRAWN = "ARI_CONTROLLER_WITHDRAWN"
 MIXMONITOR_ID = "ARI_CONTROLLER_MIXMONITOR_ID"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ari_controller.core.ledger import instant
 from ari_controller.core.model import Segment, StoppedRecording
 from ari_controller.recording import checks, flac, join, sidecar
 from ari_controller.recording.job import NothingToSeal, SealJob
@@ -96,8 +97,8 @@ def _marks(
 def _facts(found: _Found, first_frame: int, recording: StoppedRecording) -> SegmentFacts:
     return SegmentFacts(
         number=found.segment.number,
-        started_at=sidecar.instant(found.segment.started_at),
-        stopped_at=sidecar.instant(_stopped_at(found.segment, recording)),
+        started_at=instant(found.segment.started_at),
+        stopped_at=instant(_stopped_at(found.segment, recording)),
         first_frame=first_frame,
         frames=found.take.frames,
         customer=found.customer,

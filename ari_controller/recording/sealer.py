@@ -122,6 +122,7 @@ class Sealer:
                         await self._wake.wait()
         finally:
             if self._executor is not None:
+                # Waits for the step in hand.
                 await asyncio.to_thread(self._executor.shutdown)
 
     async def _turn(self) -> None:
@@ -144,7 +145,6 @@ class Sealer:
         await asyncio.gather(*(self._wait_until_closed(item) for item in ready))
         for item in ready:
             if await self._guarded(item.recording_id, partial(self._take, item)):
-                self._backlog -= 1
                 await self._guarded(item.recording_id, partial(self._remove, item.recording_id))
 
     async def _take(self, item: StoppedRecording) -> None:
@@ -153,20 +153,22 @@ class Sealer:
         if item.destroy:
             await asyncio.to_thread(self._destroy, item, path)
             await self._journal.destroyed(item.recording_id, item.stop_reason)
-            self._on_outcome(SealOutcome(item.recording_id, "destroyed", item.stop_reason))
+            self._finish(SealOutcome(item.recording_id, "destroyed", item.stop_reason))
             return
         try:
             done = await self._archived(item, path)
         except NothingToSeal as error:
             await self._journal.recording_failed(item.recording_id, str(error))
-            self._on_outcome(SealOutcome(item.recording_id, "failed", detail=str(error)))
+            self._finish(SealOutcome(item.recording_id, "failed", detail=str(error)))
             return
         await asyncio.to_thread(self._removals.note, item.recording_id, item.segments)
         await self._journal.sealed(done)
         seconds = asyncio.get_running_loop().time() - began
-        self._on_outcome(
-            SealOutcome(item.recording_id, "sealed", marks=done.marks, seconds=seconds)
-        )
+        self._finish(SealOutcome(item.recording_id, "sealed", marks=done.marks, seconds=seconds))
+
+    def _finish(self, outcome: SealOutcome) -> None:
+        self._backlog -= 1
+        self._on_outcome(outcome)
 
     async def _archived(self, item: StoppedRecording, path: str) -> SealedRecording:
         """Return the recording as it is in the archive, sealing it first if need be."""
@@ -211,14 +213,8 @@ class Sealer:
             self._executor = self._new_executor()
         try:
             loop = asyncio.get_running_loop()
-            step = loop.run_in_executor(self._executor, partial(function, *arguments))
-            try:
-                return await asyncio.shield(step)
-            except asyncio.CancelledError:
-                await asyncio.wait([step])
-                raise
+            return await loop.run_in_executor(self._executor, partial(function, *arguments))
         except BrokenProcessPool:
-            # Not awaited: there is nothing left in it to wait for.
             self._executor.shutdown(wait=False)
             self._executor = None
             raise

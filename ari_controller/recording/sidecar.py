@@ -7,13 +7,13 @@ docs/archive-format.md.
 import asyncio
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import aiofiles
 import msgspec
 
+from ari_controller.core.ledger import instant
 from ari_controller.core.model import SealedRecording, StoppedRecording
 
 Condition = Literal["complete", "repaired", "missing", "unreadable"]
@@ -166,12 +166,6 @@ def sealed(sidecar: Sidecar, path: str) -> SealedRecording:
         duration_seconds=audio.duration_seconds,
         marks=sidecar.marks,
     )
-
-
-def instant(unix_seconds: float) -> str:
-    """Return an ISO 8601 UTC instant with microseconds and `Z`."""
-    moment = datetime.fromtimestamp(unix_seconds, UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _plain(facts: dict[str, object]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +90,12 @@ class Spool:
             os.close(descriptor)
             raise
 
+    def last_written(self, segments: Iterable[Segment]) -> float:
+        """Return when Asterisk last wrote into one of the files, in Unix seconds; 0.0 for none."""
+        names = [name for segment in segments for name in (segment.rx, segment.tx)]
+        written = (self._at(name).lstat().st_mtime for name in names if self._exists(name))
+        return max(written, default=0.0)
+
     def remove(self, segment: Segment) -> None:
         """Remove both files of a segment, whatever is in them; missing ones are no error."""
         for name in (segment.rx, segment.tx):
@@ -106,11 +112,6 @@ class Spool:
         except (FileNotFoundError, WavError):
             return
         durable.remove(self._at(name))
-
-    def free_bytes(self) -> int:
-        """Return what an ordinary user may still write on the spool's file system."""
-        room = os.statvfs(self.path)
-        return room.f_bavail * room.f_frsize
 
     def _require_folder(self) -> None:
         if not self.path.is_dir():

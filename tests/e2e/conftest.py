@@ -11,6 +11,8 @@ from lab.asterisk_tree import NoAsteriskError, asterisk_root
 from lab.phone import Phone
 from lab.site import Site
 from lab.story import Cast, answer_as_agent
+from tests.e2e.fast import fast_site
+from tests.e2e.quick import quick_site
 from tests.e2e.stage import Stage
 
 OpenStage = Callable[..., AbstractAsyncContextManager[Stage]]
@@ -49,6 +51,49 @@ async def shared_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 async def stage(shared_site: Site) -> AsyncIterator[Stage]:
     """The shared site with fresh phones."""
     async with phones(shared_site) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_quick_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The quick site, for all tests that leave it as it was."""
+    async with quick_site(tmp_path_factory.mktemp("quick")) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def quick(shared_quick_site: Site) -> AsyncIterator[Stage]:
+    """The shared quick site with fresh phones."""
+    async with phones(shared_quick_site) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_mortal_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """A quick site for all tests that kill or stop its daemon."""
+    async with quick_site(tmp_path_factory.mktemp("mortal")) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mortal(shared_mortal_site: Site) -> AsyncIterator[Stage]:
+    """A site whose daemon a test may kill or stop: it runs again afterwards."""
+    async with phones(shared_mortal_site) as stage:
+        yield stage
+    await shared_mortal_site.revive_daemon()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_fast_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    """The same with tones for notices and a number for each kind of policy."""
+    async with fast_site(tmp_path_factory.mktemp("fast")) as site:
+        yield site
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fast_stage(shared_fast_site: Site) -> AsyncIterator[Stage]:
+    """The fast site with fresh phones."""
+    async with phones(shared_fast_site) as stage:
         yield stage
 
 

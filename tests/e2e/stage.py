@@ -11,18 +11,20 @@ from typing import Any, TypeVar
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Connection
 
+from ari_controller.asterisk.ari_http import open_ari_http
 from ari_controller.core.ledger import Entry
 from ari_controller.core.numbers import normalise
 from ari_controller.store import calls, ledger, recordings
 from ari_controller.store.calls import CallRow
 from ari_controller.store.engine import ReadOnlyStore
 from ari_controller.store.recordings import RecordingRow
+from lab.phone import OutgoingCall
 from lab.site import Site
-from lab.story import Cast
+from lab.story import DID, Cast
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 15.0
-# A tone that is not there measures a few tens, from the neighbours' spectrum; one that is, thousands.
+# A tone that is not there measures a few tens, from its neighbours; one that is, thousands.
 ABSENT = 100.0
 _numbers = itertools.count(1)
 
@@ -48,6 +50,22 @@ class Stage:
 
     site: Site
     cast: Cast
+
+    async def dial(self, number: str, did: str = DID, tone_hz: int | None = 700) -> OutgoingCall:
+        """Let a customer call a number of the call centre; return once audio can flow."""
+        uri = f"sip:{did}@{self.cast.server}"
+        call = await self.cast.caller.call(uri, tone_hz, user=number)
+        await call.audio()
+        return call
+
+    async def variable(self, number: str, name: str) -> str:
+        """Return a variable of the customer's channel, as Asterisk itself has it."""
+        call = self.call_of(number)
+        assert call is not None
+        url = f"http://127.0.0.1:{self.site.ports.ari}"
+        secret = (self.site.directory / "secret").read_text(encoding="utf-8")
+        async with open_ari_http(url, "ari-controller", secret, "ari-controller") as ari:
+            return await ari.get_variable(call.channel_id, name)
 
     def read(self, job: Callable[[Connection], T]) -> T:
         """Run a query on the site's store."""

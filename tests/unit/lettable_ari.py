@@ -21,6 +21,7 @@ class LettableAri:
         self.in_stasis: set[str] = set()
         self.watched: set[str] = set()
         self.gone: set[str] = set()
+        self.inbound: set[str] = set()
         self.variables: dict[str, dict[str, str]] = {}
         self.let_go: list[str] = []
         self.hung_up: list[str] = []
@@ -38,6 +39,23 @@ class LettableAri:
         variables = self.variables.setdefault(request.match_info["id"], {})
         variables[query["variable"]] = query["value"]
         return web.Response(status=204)
+
+    async def channel(self, request: web.Request) -> web.Response:
+        channel_id = request.match_info["id"]
+        context = f"ari-controller-{'inbound' if channel_id in self.inbound else 'outbound'}"
+        party = {"name": "", "number": ""}
+        position = {"context": context, "exten": "s", "priority": 2}
+        return web.json_response(
+            {
+                "id": channel_id,
+                "name": "PJSIP/trunk-00000001",
+                "state": "Up",
+                "caller": party,
+                "connected": party,
+                "dialplan": position,
+                "creationtime": "2026-01-01T00:00:00.000+0000",
+            }
+        )
 
     async def go_on(self, request: web.Request) -> web.Response:
         channel_id = request.match_info["id"]
@@ -65,6 +83,7 @@ class LettableAri:
 
         app = web.Application(middlewares=[first])
         app.router.add_get(f"/ari/applications/{APP}", self.application)
+        app.router.add_get("/ari/channels/{id}", self.channel)
         app.router.add_post("/ari/channels/{id}/variable", self.set_variable)
         app.router.add_post("/ari/channels/{id}/continue", self.go_on)
         app.router.add_delete("/ari/channels/{id}", self.hang_up)

@@ -117,6 +117,16 @@ async def test_calls_of_a_daemon_that_is_not_there_go_on_behind_their_guard(
         assert ari.asked.index(variable) < ari.asked.index(on)
 
 
+async def test_an_inbound_channel_is_let_go_without_a_variable(
+    ari: LettableAri, path: Path
+) -> None:
+    ari.in_stasis = {"1.1"}
+    ari.inbound = {"1.1"}
+    async with on_guard(ari, path):
+        await until(lambda: ari.let_go == ["1.1"])
+    assert ari.variables == {}
+
+
 async def test_nothing_is_asked_of_asterisk_while_the_daemon_lives(
     ari: LettableAri, path: Path
 ) -> None:

@@ -177,7 +177,29 @@ async def test_the_shipped_user_can_do_nothing_else_we_know_of(asterisk: Private
         for key, _, value in (line.partition(":") for line in shown.splitlines())
     }
     assert privileges["read perm"] in {"", "<none>"}
-    assert privileges["write perm"] == "system"
+    assert privileges["write perm"] == "system,call"
+
+
+async def test_a_variable_and_the_time_out_are_set_on_a_channel(
+    asterisk: PrivateAsterisk, client: AmiClient, calls: Exchange
+) -> None:
+    await calls.originate("c1")
+    await client.set_variable("c1", "AC_TEST", "recorded")
+    await client.set_variable("c1", "TIMEOUT(absolute)", "30.000")
+    (channel,) = [row for row in await asterisk.channels() if row.uniqueid == "c1"]
+    shown = await asterisk.cli(f"core show channel {channel.name}")
+    assert "AC_TEST=recorded" in shown
+    assert "WhentoHangup" in shown.replace(" ", "") or "Time to Hangup" in shown
+    with pytest.raises(NotFound):
+        await client.set_variable("nobody", "AC_TEST", "1")
+
+
+@pytest.mark.parametrize("bad", ["", "a,b", "${X}", "a\r\nAction: x", "x" * 65])
+async def test_a_value_that_could_mean_more_is_never_sent(client: AmiClient, bad: str) -> None:
+    with pytest.raises(UnsafeValue):
+        await client.set_variable("c1", "AC_TEST", bad)
+    with pytest.raises(UnsafeValue):
+        await client.set_variable("c1", f"SHELL({bad})", "1")
 
 
 async def test_on_up_may_order(asterisk: PrivateAsterisk, calls: Exchange) -> None:
@@ -282,13 +304,13 @@ async def test_a_user_without_the_privilege_is_told_what_to_change(
 ) -> None:
     users = asterisk.etc / "manager.conf"
     shipped = users.read_text()
-    users.write_text(shipped.replace("write = system", "write = call"))
+    users.write_text(shipped.replace("write = system,call", "write = call"))
     try:
         await asterisk.cli("manager reload")
         await calls.originate("c1")
         async with ami_door(asterisk.ports.ami) as door:
             await door.notes.is_up()
-            with pytest.raises(Refused, match="write = system"):
+            with pytest.raises(Refused, match="write = system,call"):
                 await door.client.start_mixmonitor("c1", *pair, "AC_MIXMONITOR")
     finally:
         users.write_text(shipped)

@@ -11,7 +11,6 @@ from ari_controller.asterisk.ari_events import (
     CallBroadcast,
     ChannelDestroyed,
     ChannelDtmfReceived,
-    ChannelEnteredBridge,
     ChannelHangupRequest,
     ChannelUserevent,
     PlaybackFinished,
@@ -211,21 +210,6 @@ async def test_a_subscribed_channel_is_heard_outside_stasis(
     await door.notes.expect(ChannelDestroyed, lambda e: e.channel.id == "customer")
     with pytest.raises(NotFound):
         await client.subscribe("nobody")
-
-
-async def test_entering_a_bridge_is_heard(
-    door: AriDoor, client: AriClient, calls: Exchange
-) -> None:
-    await calls.originate("agent")
-    await enter(door, calls, "customer")
-    await client.subscribe("agent")
-    await calls.post("bridges", {"bridgeId": "b1"})
-    await calls.post("bridges/b1/addChannel", {"channel": "customer"})
-    joined = await door.notes.expect(ChannelEnteredBridge)
-    assert joined.channel is not None
-    assert (joined.channel.id, joined.bridge.id) == ("customer", "b1")
-    assert joined.bridge.channels == ["customer"]
-    await calls.delete("bridges/b1")
 
 
 async def test_a_user_event_is_heard(door: AriDoor, client: AriClient, calls: Exchange) -> None:

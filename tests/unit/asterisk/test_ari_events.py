@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ari_controller.asterisk.ari_events import (
     EVENT_FILTER,
     CallBroadcast,
-    ChannelEnteredBridge,
     ChannelHangupRequest,
     ChannelUserevent,
     PlaybackFinished,
@@ -95,9 +94,6 @@ def test_what_may_be_absent_may_be_absent() -> None:
     hangup = decode(event("ChannelHangupRequest", channel=CHANNEL))
     assert isinstance(hangup, ChannelHangupRequest)
     assert (hangup.cause, hangup.soft) == (None, None)
-    bridged = decode(event("ChannelEnteredBridge", bridge={"id": "b", "channels": []}))
-    assert isinstance(bridged, ChannelEnteredBridge)
-    assert bridged.channel is None
     said = decode(event("ChannelUserevent", eventname="x", userevent={"a": "b"}))
     assert isinstance(said, ChannelUserevent)
     assert said.channel is None
@@ -119,7 +115,7 @@ def test_an_event_that_we_do_not_read_is_told_apart_by_type_alone() -> None:
 
 def test_the_filter_lets_answers_on_the_websocket_through() -> None:
     assert "RESTResponse" in EVENT_FILTER
-    assert len(EVENT_FILTER) == 11
+    assert len(EVENT_FILTER) == 10
 
 
 def test_a_known_event_that_lacks_a_field_is_an_error_without_its_values() -> None:

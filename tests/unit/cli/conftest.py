@@ -26,9 +26,16 @@ class Ran:
 Run = Callable[..., Ran]
 
 
+@pytest.fixture(scope="session")
+def first_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.fill()
+    return site
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+def site(first_site: Site, tmp_path: Path) -> Site:
+    return first_site.copy(tmp_path / "site")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from ari_controller.recording.seal import seal
 from ari_controller.store.engine import Store
 from ari_controller.store.journal import Journal
 from tests.unit.recording.wavs import SOFTWARE, STARTED_AT, Desk, tone, wav
-from tests.unit.store.samples import CALL, NUMBER, POLICY, RETENTION_UNTIL, said
+from tests.unit.store.samples import CALL, POLICY, RETENTION_UNTIL, said
 
 RECORDED, REFUSED, RECORDING = "c-recorded", "c-refused", "r-sealed"
+# Relative to the file, so that a copy of the folder is a site of its own.
+PLACES = "store: {path: store.db}\ncontrol: {socket: c.sock}\nspool: {path: spool}\n"
 SHIPPED = Path(__file__).parents[3] / "config" / "ari-controller.yaml"
 
 
@@ -26,20 +29,31 @@ class Site:
     """The folder, and doors to spoil what is in it."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.config = folder / "ari-controller.yaml"
         self.store = folder / "store.db"
         self.socket = folder / "c.sock"
         self.archive = LocalArchive(folder / "archive")
-        self.archive.prepare()
-        own = (
-            f"store: {{path: {self.store}}}\n"
-            f"control: {{socket: {self.socket}}}\n"
-            f"spool: {{path: {folder / 'spool'}}}\n"
-        )
+        self.sealed: SealedRecording | None = None
+
+    def fill(self) -> None:
         shipped = SHIPPED.read_text(encoding="utf-8")
-        archive = f"archive:\n  path: {self.archive.root}\n"
-        self.config.write_text(own + shipped.replace("archive:\n", archive, 1), encoding="utf-8")
-        self.sealed = asyncio.run(self._fill(Desk(folder / "spool")))
+        moved = shipped.replace("archive:\n", "archive:\n  path: archive\n", 1)
+        self.config.write_text(PLACES + moved, encoding="utf-8")
+        self.archive.prepare()
+        self.sealed = asyncio.run(self._fill(Desk(self.folder / "spool")))
+
+    def copy(self, folder: Path) -> "Site":
+        shutil.copytree(self.folder, folder)
+        site = Site(folder)
+        site.sealed = self.sealed
+        return site
+
+    @property
+    def path(self) -> str:
+        """Where the sealed recording lies in the archive."""
+        assert self.sealed is not None
+        return self.sealed.path
 
     async def _fill(self, desk: Desk) -> SealedRecording:
         store = Store.open(self.store)
@@ -89,6 +103,3 @@ class Site:
             for statement in statements:
                 connection.execute(text(statement))
         engine.dispose()
-
-
-__all__ = ["NUMBER", "RECORDED", "RECORDING", "REFUSED", "SHIPPED", "Site"]

@@ -9,9 +9,10 @@ import pytest
 from ari_controller.cli import exits
 from ari_controller.control.server import ControlServer
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.site import NUMBER, RECORDED, RECORDING, REFUSED, Site
+from tests.unit.cli.site import RECORDED, RECORDING, REFUSED, Site
 from tests.unit.control import port
 from tests.unit.control.port import OneCall
+from tests.unit.store.samples import NUMBER
 
 MASKED = "+40*******67"
 

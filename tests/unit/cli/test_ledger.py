@@ -8,7 +8,8 @@ import pytest
 
 from ari_controller.cli import exits
 from tests.unit.cli.conftest import Run
-from tests.unit.cli.site import NUMBER, SHIPPED, Site
+from tests.unit.cli.site import SHIPPED, Site
+from tests.unit.store.samples import NUMBER
 
 VERIFIER = SHIPPED.parents[1] / "verifier" / "verify_ledger.py"
 

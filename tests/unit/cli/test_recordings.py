@@ -19,10 +19,10 @@ def test_recordings_are_listed_and_chosen_by_state(run: Run) -> None:
 
 def test_a_recording_is_shown_with_its_file_facts_and_segments(run: Run, site: Site) -> None:
     shown = run("recordings", "show", RECORDING, "--json").json["recording"]
-    assert shown["file"] == str(site.archive.audio(site.sealed.path))
+    assert shown["file"] == str(site.archive.audio(site.path))
     assert shown["facts"]["consent"]["ledger_seq"] > 0
     assert [segment["number"] for segment in shown["segments"]] == [1]
-    assert site.sealed.sha256 in run("recordings", "show", RECORDING).out
+    assert shown["sha256"] in run("recordings", "show", RECORDING).out
     assert run("recordings", "show", "r-none").code == exits.FOUND_PROBLEMS
 
 
@@ -36,25 +36,25 @@ def test_an_intact_recording_is_verified(run: Run, which: str) -> None:
 
 
 def audio_changed(site: Site) -> None:
-    audio = site.archive.audio(site.sealed.path)
+    audio = site.archive.audio(site.path)
     content = bytearray(audio.read_bytes())
     content[-1] ^= 1
     audio.write_bytes(content)
 
 
 def audio_gone(site: Site) -> None:
-    site.archive.audio(site.sealed.path).unlink()
+    site.archive.audio(site.path).unlink()
 
 
 def facts_changed(site: Site) -> None:
-    path = site.archive.sidecar(site.sealed.path)
+    path = site.archive.sidecar(site.path)
     document = json.loads(path.read_bytes())
     document["facts"]["direction"] = "outbound"
     path.write_text(json.dumps(document))
 
 
 def sidecar_is_nonsense(site: Site) -> None:
-    site.archive.sidecar(site.sealed.path).write_text("{}")
+    site.archive.sidecar(site.path).write_text("{}")
 
 
 def store_has_another_hash(site: Site) -> None:
@@ -66,7 +66,10 @@ def store_points_outside(site: Site) -> None:
 
 
 def consent_is_named_wrongly(site: Site) -> None:
-    site.spoil("UPDATE recordings SET facts = json_set(facts, '$.consent.ledger_seq', 1)")
+    site.spoil(
+        "UPDATE recordings SET facts = json_set(facts, '$.consent.ledger_seq', 1,"
+        " '$.consent.ledger_hash', (SELECT hash FROM ledger WHERE seq = 1))"
+    )
 
 
 def consent_is_not_named(site: Site) -> None:
@@ -113,7 +116,7 @@ def test_no_recording_is_verified_against_a_ledger_that_does_not_hold(run: Run, 
 
 
 def test_a_file_in_the_archive_that_nobody_knows_is_found(run: Run, site: Site) -> None:
-    stray = site.archive.audio(site.sealed.path).with_name("r-stray.flac")
+    stray = site.archive.audio(site.path).with_name("r-stray.flac")
     stray.touch()
     ran = run("recordings", "verify", "--all", "--json")
     assert ran.code == exits.FOUND_PROBLEMS

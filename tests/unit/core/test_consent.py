@@ -15,7 +15,6 @@ from ari_controller.core.commands import (
 )
 from ari_controller.core.consent import step
 from ari_controller.core.events import (
-    AgentBridged,
     AgentHungUp,
     AsteriskFailed,
     AsteriskLost,
@@ -130,7 +129,7 @@ def test_an_agreeing_key_during_the_question_counts() -> None:
 
 
 def test_silence_is_not_consent() -> None:
-    asked_twice = [CallEntered(), NOTICE_OVER, QUESTION_OVER, DeadlinePassed()]
+    asked_twice: list[Event] = [CallEntered(), NOTICE_OVER, QUESTION_OVER, DeadlinePassed()]
     call, commands = tell(outbound(), asked_twice)
     assert (call.phase, words(commands)) == (Phase.QUESTION, ["Play"])
     call, commands = tell(call, [PlaybackFinished("call.3"), DeadlinePassed()])
@@ -152,7 +151,7 @@ def test_a_wrong_key_asks_again_and_then_refuses() -> None:
 
 
 def test_a_stale_playback_says_nothing_about_the_present_one() -> None:
-    asked_again = [CallEntered(), NOTICE_OVER, ChannelDtmfReceived("7"), QUESTION_OVER]
+    asked_again: list[Event] = [CallEntered(), NOTICE_OVER, ChannelDtmfReceived("7"), QUESTION_OVER]
     call, commands = tell(outbound(), asked_again)
     assert (call.phase, commands) == (Phase.QUESTION, [])
 
@@ -190,7 +189,7 @@ def test_a_ledger_that_does_not_take_the_consent_means_no_recording() -> None:
 
 def test_a_store_that_is_silent_at_the_door_asks_nothing() -> None:
     call, commands = tell(inbound(), [LedgerFailed()])
-    assert words(commands) == ["not_recorded", "ContinueInDialplan"]
+    assert words(commands) == ["Subscribe", "not_recorded", "ContinueInDialplan"]
     assert call.phase is Phase.UNRECORDED
 
 
@@ -217,7 +216,7 @@ def test_a_caller_who_hangs_up_before_consent_ends_it_unrecorded(told: int) -> N
 
 
 def test_a_playback_broken_off_by_a_hang_up_is_no_failed_notice() -> None:
-    broken_off = [ChannelHangupRequest(), PlaybackFinished("call.1", failed=True)]
+    broken_off: list[Event] = [ChannelHangupRequest(), PlaybackFinished("call.1", failed=True)]
     call, _ = tell(inbound(), [CallEntered(), *broken_off, ChannelDestroyed()])
     assert (call.phase, call.outcome, call.reason) == (Phase.ENDED, Outcome.REFUSED, "hung_up")
 
@@ -262,7 +261,7 @@ def test_a_second_stasis_start_is_let_through() -> None:
 
 
 def test_the_withdrawal_keys_stop_before_the_ledger_hears() -> None:
-    keys = [ChannelDtmfReceived("*"), ChannelDtmfReceived("9")]
+    keys: list[Event] = [ChannelDtmfReceived("*"), ChannelDtmfReceived("9")]
     call, commands = tell(inbound(), [*STARTED, ChannelLeftStasis(), *keys])
     assert (call.phase, words(commands)) == (Phase.STOPPING, ["StopMixMonitor"])
     call, commands = tell(call, [MixMonitorStopped()])
@@ -282,7 +281,7 @@ def test_other_keys_do_not_withdraw(keys: str) -> None:
 def test_the_part_before_a_withdrawal_is_kept_or_destroyed_by_policy(
     policy: OnWithdrawal, destroy: bool
 ) -> None:
-    withdrawn = [*STARTED, ConsentWithdrawn("feature"), MixMonitorStopped()]
+    withdrawn: list[Event] = [*STARTED, ConsentWithdrawn("feature"), MixMonitorStopped()]
     _, commands = tell(inbound(on_withdrawal=policy), withdrawn)
     assert FinishRecording("withdrawn", destroy) in commands
 
@@ -304,20 +303,41 @@ def test_a_recording_ends_with_its_channel() -> None:
 
 
 def test_the_agent_is_told_once_that_the_call_is_recorded() -> None:
-    call, commands = tell(outbound(), [*AGREED, ChannelLeftStasis(), AgentBridged()])
+    call, commands = tell(outbound(), [*AGREED, ChannelLeftStasis()])
     assert words(commands) == ["TellAgent"]
-    _, commands = tell(call, [AgentBridged()])
+    _, commands = tell(call, [ChannelLeftStasis()])
     assert commands == []
 
 
 def test_the_agent_is_told_that_a_refused_call_is_not_recorded() -> None:
-    refused = [CallEntered(), ChannelDtmfReceived("2"), ChannelLeftStasis(), AgentBridged()]
+    refused: list[Event] = [
+        CallEntered(),
+        ChannelDtmfReceived("2"),
+        ChannelLeftStasis(),
+    ]
     _, commands = tell(outbound(), refused)
     assert [command.recorded for command in commands] == [False]  # type: ignore[union-attr]
 
 
+def test_the_agent_is_told_of_a_call_that_went_on_without_us() -> None:
+    _, commands = tell(outbound(), [CallEntered(), ChannelLeftStasis()])
+    assert words(commands) == ["consent_refused", "TellAgent"]
+    late: list[Event] = [*AGREED[:-1], ChannelLeftStasis(), MixMonitorFailed("fenced_late")]
+    _, commands = tell(outbound(), late)
+    assert words(commands) == ["not_recorded", "TellAgent"]
+
+
+def test_the_agent_of_a_call_that_was_hung_up_is_told_nothing() -> None:
+    for happened in (AgentHungUp(), ChannelHangupRequest()):
+        _, commands = tell(outbound(), [CallEntered(), happened, ChannelLeftStasis()])
+        assert commands == []
+    ending = outbound(on_refusal=OnRefusal.END_CALL)
+    _, commands = tell(ending, [CallEntered(), ChannelDtmfReceived("2"), ChannelLeftStasis()])
+    assert commands == []
+
+
 def test_the_agent_is_told_of_a_withdrawal() -> None:
-    bridged = [*AGREED, ChannelLeftStasis(), AgentBridged()]
+    bridged: list[Event] = [*AGREED, ChannelLeftStasis()]
     _, commands = tell(outbound(), [*bridged, ConsentWithdrawn("feature"), MixMonitorStopped()])
     assert words(commands)[-1] == "TellAgent"
 

@@ -24,7 +24,6 @@ from ari_controller.core.commands import (
 )
 from ari_controller.core.consent import step
 from ari_controller.core.events import (
-    AgentBridged,
     AgentHungUp,
     AsteriskFailed,
     AsteriskLost,
@@ -131,7 +130,6 @@ def events(call_id: str) -> st.SearchStrategy[Event]:
         ChannelHangupRequest(),
         ChannelDestroyed(),
         AgentHungUp(),
-        AgentBridged(),
         ConsentWithdrawn("api"),
         LedgerFailed(),
         AsteriskFailed("Play"),

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Room:
         self.archive = LocalArchive(folder / "archive")
         self.journal = MemoryJournal()
         self.outcomes: list[SealOutcome] = []
+        self.on_outcome: Callable[[SealOutcome], object] = lambda outcome: None
 
     def add(self, *recordings: StoppedRecording) -> None:
         self.journal.waiting |= {item.recording_id: item for item in recordings}
@@ -40,13 +42,17 @@ class Room:
     def told(self, outcome: str) -> list[str]:
         return [item.recording_id for item in self.outcomes if item.outcome == outcome]
 
+    def _outcome(self, outcome: SealOutcome) -> None:
+        self.outcomes.append(outcome)
+        self.on_outcome(outcome)
+
     def sealer(self, executor: Callable[[], Executor] = threads) -> Sealer:
         return Sealer(
             self.desk.spool,
             self.archive,
             self.journal,
             SOFTWARE,
-            self.outcomes.append,
+            self._outcome,
             executor=executor,
             close_seconds=0.05,
             first_retry_seconds=0.02,
@@ -128,12 +134,14 @@ async def test_a_recording_that_comes_later_is_taken_on_notice(room: Room) -> No
 
 async def test_the_backlog_counts_what_waits(room: Room) -> None:
     room.add(room.desk.tones("a"), room.desk.tones("b"))
-    counted: list[int] = []
-    async with room.sealing() as sealer:
-        room.journal.strike = lambda when: counted.append(sealer.backlog)
-        await room.until(lambda: not room.journal.waiting)
-        await room.until(lambda: sealer.backlog == 0)
-    assert max(counted) == 2
+    sealer = room.sealer()
+    told: list[int] = []
+    room.on_outcome = lambda outcome: told.append(sealer.backlog)
+    task = asyncio.create_task(sealer.run())
+    await room.until(room.all_done)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert told == [1, 0]
 
 
 async def test_marks_are_told_and_kept(room: Room) -> None:
@@ -348,6 +356,19 @@ async def test_an_archived_copy_that_is_damaged_is_sealed_again(room: Room) -> N
     room.journal.strike = lambda when: None
     await room.settled()
     assert room.is_sealed_once_and_clean()
+
+
+async def test_a_recording_to_destroy_is_taken_out_of_the_archive_too(room: Room) -> None:
+    recording = room.desk.tones()
+    room.add(recording)
+    room.journal.strike = lambda when: _kill_if(when == "before sealed")
+    with pytest.raises(Killed):
+        await room.sealer().run()
+    assert len(room.archived()) == 3
+    room.journal.strike = lambda when: None
+    room.add(replace(recording, destroy=True))
+    await room.settled()
+    assert (room.desk.left(), room.archived()) == ([], [])
 
 
 def _kill_if(condition: bool) -> None:

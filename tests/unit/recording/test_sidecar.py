@@ -13,13 +13,12 @@ from ari_controller.recording.sidecar import (
     describe,
     encode,
     inside,
-    instant,
     load,
     sealed,
     tags,
     write,
 )
-from tests.unit.recording.wavs import FACTS, SOFTWARE, STARTED_AT, Desk, tone, wav
+from tests.unit.recording.wavs import FACTS, SOFTWARE, Desk, tone, wav
 
 AUDIO = Audio("r1.flac", 8000, 8000, 1.0, sha256="ab" * 32, size_bytes=1234)
 
@@ -139,5 +138,7 @@ def test_a_tag_for_people_loses_its_nul_and_nothing_behind_it(tmp_path: Path) ->
     assert tags(document)["copyright"] == "A B"
 
 
-def test_instants_are_utc_with_microseconds() -> None:
-    assert instant(STARTED_AT) == "2026-11-23T22:51:44.250000Z"
+def test_the_example_in_the_docs_is_a_sidecar() -> None:
+    page = Path(__file__).parents[3] / "docs" / "archive-format.md"
+    example = page.read_text(encoding="utf-8").split("```json\n")[1].split("```")[0]
+    assert encode(load(example.encode())) == example.encode()

@@ -114,7 +114,3 @@ def test_a_file_that_could_not_be_read_is_not_removed_as_archived(desk: Desk) ->
     for name in (segment.rx, segment.tx, "missing.wav"):
         desk.spool.remove_read(name)
     assert desk.left() == [segment.tx]
-
-
-def test_free_bytes_are_those_of_the_file_system(desk: Desk) -> None:
-    assert desk.spool.free_bytes() > 0

@@ -72,6 +72,14 @@ async def test_an_error_in_the_worker_comes_back_as_what_it_is(tmp_path: Path) -
         await asyncio.get_running_loop().run_in_executor(pool, worker.seal, job)
 
 
+def test_a_stop_of_the_whole_service_leaves_the_worker_to_the_daemon() -> None:
+    with worker.pool() as pool:
+        pid = pool.submit(os.getpid).result()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            os.kill(pid, name)
+            assert pool.submit(os.getpid).result() == pid
+
+
 PARENT = """
 import os, sys, time
 from ari_controller.recording import worker
@@ -86,11 +94,11 @@ def test_a_worker_does_not_outlive_a_killed_daemon(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT, encoding="utf-8")
     command = [sys.executable, str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # noqa: S603
+    env = os.environ | {"PYTHONPATH": str(Path(worker.__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as parent:  # noqa: S603
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         assert is_running(pid)
-        os.kill(pid, signal.SIGTERM)  # a stop of the service: the daemon decides, not the worker
         parent.kill()
     deadline = time.monotonic() + 10
     while is_running(pid):

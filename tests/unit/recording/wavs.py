@@ -17,7 +17,10 @@ STARTED_AT = 1_795_474_304.25  # 2026-11-23T22:51:44.250Z
 NO_SAMPLES = np.zeros(0, np.int16)
 FACTS: dict[str, object] = {
     "direction": "inbound",
-    "parties": [{"role": "customer", "number": "•••••0812"}, {"role": "agent", "endpoint": None}],
+    "parties": [
+        {"role": "customer", "number": "+40*******67"},
+        {"role": "agent", "endpoint": None},
+    ],
     "policy": {"name": "suport-clienți", "version": "b1946ac9"},
     "consent": {"mode": "implied", "evidence": "notice played in full, call continued"},
     "purposes": ["îmbunătățirea calității", "instruirea personalului"],

@@ -1,0 +1,32 @@
+"""Channel variables that the dialplan reads, and the dead-man's switch: set over AMI.
+
+After ARI has set a variable on a channel in Stasis, Asterisk 22 keeps that channel's thread from
+DB(), SHELL(), FILE() and their kind for the rest of the call, in the site's own dialplan too
+(docs/asterisk.md). So ARI is only the way when AMI is down.
+"""
+
+from ari_controller.asterisk.errors import Unavailable
+from ari_controller.dispatcher.services import DONE, RESULT, Services
+
+
+async def set_timeout(services: Services, channel_id: str, seconds: float) -> None:
+    """Re-arm the dead-man's switch."""
+    await _set(services, channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
+
+
+async def let_go(services: Services, channel_id: str, result: str | None = None) -> None:
+    """Send a channel on in the dialplan, with the result it may read.
+
+    The guard first: without it Stasis is entered again inside Dial's U() (docs/asterisk.md).
+    """
+    await _set(services, channel_id, DONE, "1")
+    if result is not None:
+        await _set(services, channel_id, RESULT, result)
+    await services.ari.continue_in_dialplan(channel_id)
+
+
+async def _set(services: Services, channel_id: str, name: str, value: str) -> None:
+    try:
+        await services.ami.set_variable(channel_id, name, value)
+    except Unavailable:
+        await services.ari.set_variable(channel_id, name, value)
