@@ -17,8 +17,8 @@ demo: $(READY)
 up: $(READY)
 	$(BIN)/python -m lab.up
 
-test: lint
-	REQUIRE_ASTERISK=1 $(BIN)/python -m pytest
+test: lint unit
+	REQUIRE_ASTERISK=1 $(BIN)/python -m pytest tests/integration tests/e2e
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/python docs/make_consent.py --check
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest --numprocesses 2 tests/unit
 
 bench: $(READY)
 	$(BIN)/python -m bench.latency

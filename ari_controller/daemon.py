@@ -166,12 +166,14 @@ class Daemon:
     async def status(self) -> dict[str, object]:
         """Return what the daemon is doing, for `GET /v1/status`."""
         phases = [task.call.phase for task in self._dispatcher.calls]
+        head = await self._store.read(ledger.head)
         return {
             "version": __version__,
             "uptime_seconds": int(time.monotonic() - self._started),
             "ready": self.readiness(),
             "calls": {phase.value: phases.count(phase) for phase in Phase if phase in phases},
             "seal_backlog": self._sealer.backlog,
+            "ledger_head": None if head is None else {"seq": head.seq, "hash": head.hash},
         }
 
     async def withdraw(self, call_id: str, author: str, reason: str) -> bool | None:
@@ -181,8 +183,8 @@ class Daemon:
             return None
         if task not in self._dispatcher.recording_calls():
             return False
-        log.info("withdrawal asked for", call_id=call_id, author=author, reason=reason)
-        task.put(ConsentWithdrawn("api"))
+        log.info("withdrawal asked for", call_id=call_id)
+        task.put(ConsentWithdrawn("api", author, reason))
         return True
 
     def readiness(self) -> dict[str, bool]:

@@ -84,7 +84,7 @@ exten => 0374800802,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}}))
  same => n,Set(DB(lab-result/${{CALLERID(num)}})=${{ARI_CONTROLLER_RESULT}})
  same => n,Wait(30)
  same => n,Hangup()
-exten => _[0-9+].,1,Gosub(ari-controller-inbound,s,1(${{EXTEN}},${{CONTEXT}}))
+exten => _[0-9+].,1,Gosub(ari-controller-inbound,s,1(${{FILTER(0-9+,${{EXTEN}})}},${{CONTEXT}}))
  same => n,Dial(PJSIP/agent,30)
  same => n,Hangup()
 

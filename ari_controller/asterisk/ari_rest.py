@@ -25,13 +25,6 @@ from ari_controller.asterisk.errors import (
 T = TypeVar("T")
 
 
-WAY_OUT = "on"
-"""The label of the shipped dialplan at which a channel goes on.
-
-Plain `continue` inside Dial's U() would run the Stasis line once more (docs/asterisk.md).
-"""
-
-
 class Answer(msgspec.Struct, frozen=True):
     """What came back on a request, over either transport."""
 
@@ -191,15 +184,8 @@ class AriRest(ABC):
         )
 
     async def continue_in_dialplan(self, channel_id: str) -> None:
-        """Let a channel go on at the label WAY_OUT of its extension, or else after its Stasis line.
-
-        Conflict when it is not in Stasis.
-        """
-        try:
-            await self._call("POST", "channels", channel_id, "continue", query={"label": WAY_OUT})
-        except NotFound:
-            # No such label in somebody else's dialplan; or no such channel, which is said again.
-            await self._call("POST", "channels", channel_id, "continue")
+        """Let a channel go on after its Stasis line; Conflict when it is not in Stasis."""
+        await self._call("POST", "channels", channel_id, "continue")
 
     async def hang_up(self, channel_id: str, reason: str = "normal") -> None:
         """End a channel; `reason` is one of ARI's words, such as `normal` or `busy`."""

@@ -56,6 +56,8 @@ class Call:
     keys: str = ""
     let_go: bool = False
     withdrawal_noted: bool = False
+    withdrawal_author: str = ""
+    withdrawal_reason: str = ""
     outcome: Outcome = Outcome.FAILED
     reason: str = ""
 

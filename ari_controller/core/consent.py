@@ -143,8 +143,9 @@ def step(call: Call, event: Event, now: float) -> Step:
         case Phase.STARTING, ChannelLeftStasis():
             return replace(call, in_stasis=False), []
 
-        case Phase.STARTING | Phase.RECORDING, ConsentWithdrawn(via):
-            return _withdraw(call, via)
+        case Phase.STARTING | Phase.RECORDING, ConsentWithdrawn(via, author, reason):
+            told = replace(call, withdrawal_author=author, withdrawal_reason=reason)
+            return _withdraw(told, via)
         case Phase.STARTING | Phase.RECORDING, ChannelDtmfReceived(digit):
             return _key_while_recording(call, digit)
         case Phase.STARTING | Phase.RECORDING, ChannelDestroyed():

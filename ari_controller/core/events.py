@@ -71,9 +71,14 @@ class MixMonitorStopped:
 
 @dataclass(frozen=True, slots=True)
 class ConsentWithdrawn:
-    """The customer withdrew consent (GDPR Art. 7(3)); `via` says by which door."""
+    """The customer withdrew consent (GDPR Art. 7(3)).
+
+    `via` says by which door; `author` and `reason` who noted it and what was said, if anybody.
+    """
 
     via: str
+    author: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

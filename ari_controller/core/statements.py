@@ -61,16 +61,24 @@ def withdrawn(call: "Call") -> Statement:
     """State a withdrawal (GDPR Art. 7(3)) and what policy does with the part before."""
     policy = call.policy
     before = policy.on_withdrawal.value if policy else "keep"
-    return _statement(call, Fact.CONSENT_WITHDRAWN, {"via": call.reason, "part_before": before})
+    told = {"author": call.withdrawal_author, "reason": call.withdrawal_reason}
+    return _statement(
+        call,
+        Fact.CONSENT_WITHDRAWN,
+        {"via": call.reason, "part_before": before},
+        {key: value for key, value in told.items() if value},
+    )
 
 
-def _statement(call: "Call", fact: Fact, public: dict[str, object]) -> Statement:
+def _statement(
+    call: "Call", fact: Fact, public: dict[str, object], told: dict[str, str] | None = None
+) -> Statement:
     policy = call.policy
     rule: dict[str, object] = {"direction": call.facts.direction.value}
     if policy is not None:
         rule |= {"policy": policy.name, "policy_version": policy.version, "mode": policy.mode.value}
         rule["legal_basis"] = policy.legal_basis
-    personal = {"channel_id": call.facts.channel_id, "number": call.facts.number}
+    personal = {"channel_id": call.facts.channel_id, "number": call.facts.number, **(told or {})}
     return Statement(fact, call.facts.call_id, None, {**rule, **public}, personal)
 
 

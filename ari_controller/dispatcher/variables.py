@@ -5,12 +5,18 @@ DB(), SHELL(), FILE() and their kind for the rest of the call, in the site's own
 (docs/asterisk.md). So ARI is only the way when AMI is down.
 """
 
-from ari_controller.asterisk.errors import Unavailable
+from ari_controller.asterisk.errors import Conflict, Unavailable
+from ari_controller.dispatcher.call_recording import in_stasis
 from ari_controller.dispatcher.services import DONE, RESULT, Services
 
 
 async def set_timeout(services: Services, channel_id: str, seconds: float) -> None:
-    """Re-arm the dead-man's switch."""
+    """Re-arm the dead-man's switch; Conflict when the channel went on without us.
+
+    There it would cut off two people who talk, for a daemon that wakes late.
+    """
+    if not await in_stasis(services.ari, channel_id):
+        raise Conflict("the channel has left our application")
     await _set(services, channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
 
 

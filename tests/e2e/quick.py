@@ -18,7 +18,7 @@ from tests.e2e.stage import Stage, eventually
 
 INFORMATION_HZ, INFORMATION_SECONDS = 900, 1.2
 QUESTION_HZ, QUESTION_SECONDS = 1000, 0.8
-NOTICE_HZ = 1100
+NOTICE_HZ, NOTICE_SECONDS = 1100, 2.0
 WAIT_HZ = (520, 660, 780)
 RECORDED_HZ = 1400
 NOT_RECORDED_HZ = 400
@@ -38,7 +38,10 @@ exten => _{prefix}[0-9+].,1,Set(NUMBER=${{FILTER(0-9+,${{EXTEN:1}})}})
 """
 # A feature of the site's own, which calls with those prefixes have.
 SITE_KEYS, SITE_GLOBAL = "*7", "SITE_FEATURE"
-_FEATURE = f"[applicationmap](+)\nsite-feature => {SITE_KEYS},self,Set(GLOBAL({SITE_GLOBAL})=pressed)\n"
+_FEATURE = f"""
+[applicationmap](+)
+site-feature => {SITE_KEYS},self,Set(GLOBAL({SITE_GLOBAL})=pressed)
+"""
 
 
 def quick_site(directory: Path) -> Site:
@@ -57,7 +60,7 @@ def _changes(directory: Path) -> dict[str, Any]:
     shipped = yaml.safe_load(SHIPPED_CONFIG.read_text(encoding="utf-8"))
     sounds = {}
     for name, hz, seconds in (
-        ("inbound", NOTICE_HZ, INFORMATION_SECONDS),
+        ("inbound", NOTICE_HZ, NOTICE_SECONDS),
         ("information", INFORMATION_HZ, INFORMATION_SECONDS),
         ("question", QUESTION_HZ, QUESTION_SECONDS),
     ):

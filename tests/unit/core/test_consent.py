@@ -286,6 +286,15 @@ def test_the_part_before_a_withdrawal_is_kept_or_destroyed_by_policy(
     assert FinishRecording("withdrawn", destroy) in commands
 
 
+def test_who_noted_a_withdrawal_is_in_the_erasable_part_of_its_entry() -> None:
+    noted = ConsentWithdrawn("api", "dpo", "asked by telephone")
+    _, commands = tell(inbound(), [*STARTED, noted, MixMonitorStopped()])
+    entry = commands[0]
+    assert isinstance(entry, NoteInLedger)
+    assert entry.statement.personal["author"] == "dpo"
+    assert "asked by telephone" not in str(entry.statement.public)
+
+
 def test_a_stop_that_fails_is_tried_again_and_the_withdrawal_noted_once() -> None:
     call, commands = tell(inbound(), [*STARTED, ConsentWithdrawn("api"), AsteriskFailed("Stop")])
     assert words(commands) == ["consent_withdrawn"]

@@ -158,6 +158,7 @@ def test_the_migrations_make_the_schema_that_the_code_speaks(path: Path) -> None
     declared = create_engine("sqlite://")
     metadata.create_all(declared)
     assert described(reader_engine(path)) == described(declared)
+    declared.dispose()
 
 
 def described(engine: Engine) -> dict[str, object]:

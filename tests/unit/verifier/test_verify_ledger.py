@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from ari_controller.core.ledger import Broken, Entry, Fact, Statement, canonical_json, verify
 from ari_controller.store import ledger
@@ -127,7 +128,7 @@ def test_consent_of_one_call_is_none_for_another() -> None:
 
 def export_of(statements: Sequence[Statement], with_rows: bool) -> list[bytes]:
     stream = io.StringIO()
-    with create_engine("sqlite://").connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         migrate(connection)
         for statement in statements:
             ledger.append(connection, statement, AT, SALT)
@@ -249,7 +250,7 @@ def test_the_documented_test_vector_is_what_we_write() -> None:
 
 
 def rewritten(statements: Sequence[Statement], times: Sequence[str]) -> list[Entry]:
-    with create_engine("sqlite://").connect() as connection:
+    with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
         migrate(connection)
         return [
             ledger.append(connection, statement, at, SALT)
