@@ -5,9 +5,15 @@ DB(), SHELL(), FILE() and their kind for the rest of the call, in the site's own
 (docs/asterisk.md). So ARI is only the way when AMI is down.
 """
 
-from ari_controller.asterisk.errors import Conflict, Unavailable
+import asyncio
+
+from ari_controller.asterisk.errors import AsteriskError, Conflict, NotFound, Unavailable
 from ari_controller.dispatcher.call_recording import in_stasis
 from ari_controller.dispatcher.services import DONE, RESULT, Services
+
+TIMEOUT = "TIMEOUT(absolute)"
+# The shortest time that the switch is armed for is longer.
+LOOK_AGAIN_SECONDS = 0.4
 
 
 async def set_timeout(services: Services, channel_id: str, seconds: float) -> None:
@@ -17,7 +23,34 @@ async def set_timeout(services: Services, channel_id: str, seconds: float) -> No
     """
     if not await in_stasis(services.ari, channel_id):
         raise Conflict("the channel has left our application")
-    await _set(services, channel_id, "TIMEOUT(absolute)", f"{seconds:.3f}")
+    try:
+        await services.ami.set_variable(channel_id, TIMEOUT, f"{seconds:.3f}")
+    except Unavailable:
+        # ARI sets it only while the channel is ours. AMI may still obey, whenever it comes to it.
+        services.spawn(_disarm_late(services, channel_id, seconds))
+        await services.ari.set_variable(channel_id, TIMEOUT, f"{seconds:.3f}")
+        return
+    if not await in_stasis(services.ari, channel_id):
+        await services.ami.set_variable(channel_id, TIMEOUT, "0")
+        raise Conflict("the channel left our application meanwhile")
+
+
+async def _disarm_late(services: Services, channel_id: str, seconds: float) -> None:
+    """Watch a channel until it is gone, and take the switch off it once it went on without us.
+
+    A limit that is longer than ours is the site's own.
+    """
+    while True:
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        try:
+            left = await services.ari.get_variable(channel_id, TIMEOUT)
+            armed = 0 < float(left or 0) <= seconds
+            if armed and not await in_stasis(services.ari, channel_id):
+                await services.ami.set_variable(channel_id, TIMEOUT, "0")
+        except NotFound:
+            return
+        except AsteriskError:
+            continue
 
 
 async def let_go(services: Services, channel_id: str, result: str | None = None) -> None:

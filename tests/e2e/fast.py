@@ -80,7 +80,7 @@ def fast_changes(folder: Path) -> dict[str, Any]:
             {"id": "outbound", "version": "1", "languages": {"ro": asked}},
         ],
         "policies": [
-            rule("patient", PATIENT, grace_seconds=5.0),
+            rule("patient", PATIENT, grace_seconds=1.5),
             rule("long", LONG, notice="long"),
             rule("strict", STRICT, on_refusal="end-call"),
             {**outbound, "name": "asking", "match": {"direction": "inbound", "did": [ASKING]}},

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -303,20 +303,44 @@ async def test_an_ami_that_obeys_too_late_leaves_no_recording_behind(
     lines: Lines, stage: Stage
 ) -> None:
     number = new_number()
-    call = await in_the_notice(stage, number)
+    # Right behind a ping: a second one on the stalled line would give the line up too early.
+    passed = lines.ami.passed_bytes
+    await eventually(lambda: lines.ami.passed_bytes > passed)
+    call = await stage.dial(number, PATIENT)
+    await stage.fact(number, "notice_played")
     lines.ami.stall()
-    await await_tone(call, AGENT_HZ, 10.0)
+    await await_tone(call, AGENT_HZ, 15.0)
     await stage.fact(number, "recording_failed")
     lines.ami.resume()
-    await ready(lines.site)
-    await eventually_none_runs(stage, number)
-    await is_unrecorded(stage, number, call)
-
-
-async def eventually_none_runs(stage: Stage, number: str) -> None:
+    await until(stage, number, "ARI_CONTROLLER_MIXMONITOR_ID", lambda value: value != "")
     async with asyncio.timeout(10.0):
         while True:
             if "0x" not in await mixmonitors(stage, number):
+                break
+            await asyncio.sleep(0.05)
+    await is_unrecorded(stage, number, call)
+
+
+async def test_an_ami_that_obeys_too_late_cuts_nobody_off(lines: Lines, stage: Stage) -> None:
+    number, log = new_number(), lines.site.asterisk.log
+    call = await in_the_notice(stage, number)
+    lines.ami.stall()
+    await await_tone(call, AGENT_HZ, 10.0)
+    print(f"AMI hung in the notice: {dead_air(call):.2f} s of silence after it")
+    await eventually(lambda: set(stage.facts_of(number)) & {"consent_refused", "not_recorded"})
+    armed = log.read_text(encoding="utf-8").count("Channel will hangup")
+    lines.ami.resume()
+    await eventually(lambda: log.read_text(encoding="utf-8").count("Channel will hangup") > armed)
+    await until(stage, number, "TIMEOUT(absolute)", lambda value: float(value) == 0)
+    await await_tone(call, AGENT_HZ)
+    await is_unrecorded(stage, number, call)
+
+
+async def until(stage: Stage, number: str, variable: str, holds: Callable[[str], bool]) -> None:
+    """Wait until a variable of the customer's channel is as it should be."""
+    async with asyncio.timeout(10.0):
+        while True:
+            if holds(await stage.variable(number, variable)):
                 return
             await asyncio.sleep(0.05)
 

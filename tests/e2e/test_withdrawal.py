@@ -83,12 +83,18 @@ async def test_the_agent_hears_a_tone_and_no_keys(quick: Stage) -> None:
     assert (await quick.ended(number)).outcome == "withdrawn"
 
 
+async def recorded_caller(stage: Stage, number: str) -> tuple[Call, Call]:
+    """Let a customer call, stay after the notice, and talk with the agent."""
+    customer = await inbound(stage.cast, number, CUSTOMER_HZ)
+    await await_tone(customer, AGENT_HZ, 15.0)
+    agent = stage.cast.agent.calls[-1]
+    await connected(agent, customer, CUSTOMER_HZ)
+    return agent, customer
+
+
 async def test_a_caller_withdraws_in_the_same_way(quick: Stage) -> None:
     number = new_number()
-    customer = await inbound(quick.cast, number, CUSTOMER_HZ)
-    await await_tone(customer, AGENT_HZ, 15.0)
-    agent = quick.cast.agent.calls[-1]
-    await connected(agent, customer, CUSTOMER_HZ)
+    agent, customer = await recorded_caller(quick, number)
     await withdraw(agent, customer)
     await customer.hang_up()
     assert (await quick.ended(number)).outcome == "withdrawn"
@@ -213,19 +219,22 @@ async def test_features_of_the_site_go_on_working(quick: Stage) -> None:
 async def test_the_keys_work_while_the_daemon_is_dead_and_the_ledger_hears_of_it(
     mortal: Stage,
 ) -> None:
-    staying, leaving, destroyed = new_number(), new_number(), new_number()
-    calls = await asyncio.gather(
-        recorded_call(mortal, staying, CUSTOMER_HZ),
-        recorded_call(mortal, leaving, CUSTOMER_HZ),
-        recorded_call(mortal, destroyed, CUSTOMER_HZ, DESTROYING),
-    )
+    staying, calling, leaving, destroyed = (new_number() for _ in range(4))
+    calls: list[tuple[Call, Call]] = [
+        await recorded_caller(mortal, calling),
+        *await asyncio.gather(
+            recorded_call(mortal, staying, CUSTOMER_HZ),
+            recorded_call(mortal, leaving, CUSTOMER_HZ),
+            recorded_call(mortal, destroyed, CUSTOMER_HZ, DESTROYING),
+        ),
+    ]
     await mortal.site.kill_daemon()
     await asyncio.gather(*(withdraw(*call) for call in calls))
-    for _, customer in calls[1:]:
+    for _, customer in calls[2:]:
         await customer.hang_up()
         await customer.ended()
     await mortal.site.start_daemon()
-    for number in (staying, leaving):
+    for number in (calling, staying, leaving):
         said = await mortal.fact(number, "consent_withdrawn")
         assert said.public["via"] == "feature"
         recording = await mortal.sealed(number)
@@ -233,9 +242,9 @@ async def test_the_keys_work_while_the_daemon_is_dead_and_the_ledger_hears_of_it
         assert recording.stop_reason == "withdrawn"
     await mortal.fact(destroyed, "recording_destroyed")
     assert_destroyed(mortal, destroyed)
-    _, customer = calls[0]
-    await customer.hang_up()
-    for number in (staying, leaving, destroyed):
+    for _, customer in calls[:2]:
+        await customer.hang_up()
+    for number in (calling, staying, leaving, destroyed):
         assert (await mortal.ended(number)).outcome == "withdrawn"
     await no_notes(mortal)
 
@@ -250,10 +259,7 @@ async def test_a_withdrawal_while_the_link_is_down_is_not_lost_with_the_call(
         linked_site(tmp_path, ports, ari, ami) as site,
         phones(site) as stage,
     ):
-        customer = await inbound(stage.cast, number, CUSTOMER_HZ)
-        await await_tone(customer, AGENT_HZ, 15.0)
-        agent = stage.cast.agent.calls[-1]
-        await connected(agent, customer, CUSTOMER_HZ)
+        agent, customer = await recorded_caller(stage, number)
         ari.stall()
         ari.cut()
         await withdraw(agent, customer)
