@@ -48,7 +48,7 @@ class CallRecording:
         """Start MixMonitor; a refusal of the store raises StoreError, the rest comes as an event.
 
         "Started" means that the files are seen: AMI answers Success with no file written as well
-        (asterisk-facts in docs/asterisk.md).
+        (docs/asterisk.md).
         """
         services, began = self._services, self._services.monotonic()
         recording_id = services.new_id()

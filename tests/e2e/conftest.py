@@ -9,9 +9,11 @@ import pytest_asyncio
 
 from lab.asterisk_tree import NoAsteriskError, asterisk_root
 from lab.phone import Phone
-from lab.site import Site
+from lab.proxy import Proxy
+from lab.site import Site, SitePorts
 from lab.story import Cast, answer_as_agent
-from tests.e2e.fast import fast_site
+from tests.e2e.fast import fast_site, linked_site
+from tests.e2e.lines import Lines, ready
 from tests.e2e.quick import quick_site
 from tests.e2e.stage import Stage
 
@@ -95,6 +97,29 @@ async def fast_stage(shared_fast_site: Site) -> AsyncIterator[Stage]:
     """The fast site with fresh phones."""
     async with phones(shared_fast_site) as stage:
         yield stage
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_lines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lines]:
+    """The fast site with a proxy on each line between daemon and Asterisk."""
+    ports = SitePorts()
+    async with (
+        Proxy(ports.ari) as ari,
+        Proxy(ports.ami) as ami,
+        linked_site(tmp_path_factory.mktemp("linked"), ports, ari, ami) as site,
+    ):
+        yield Lines(site, ari, ami)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lines(shared_lines: Lines) -> AsyncIterator[Lines]:
+    """The site of the lines, whole again after each test."""
+    yield shared_lines
+    shared_lines.go_on()
+    site = shared_lines.site
+    if site.daemon is None or site.daemon.returncode is not None:
+        await site.start_daemon()
+    await ready(site)
 
 
 @pytest.fixture
