@@ -98,9 +98,9 @@ def step(call: Call, event: Event, now: float) -> Step:
         case Phase.INFORMATION | Phase.QUESTION, PlaybackFinished(playback_id) if (
             playback_id == call.playback_id
         ):
-            return _refuse(call, "notice_failed", now)
+            return _unasked(call, "notice_failed", now)
         case Phase.INFORMATION | Phase.QUESTION, DeadlinePassed():
-            return _refuse(call, "notice_failed", now)
+            return _unasked(call, "notice_failed", now)
 
         case phase, ChannelDtmfReceived(digit) if phase in ASKING:
             return _key(call, digit, now)
@@ -111,9 +111,9 @@ def step(call: Call, event: Event, now: float) -> Step:
         case phase, LedgerFailed() if phase in ASKING:
             return _fail(call, "ledger_failed", now)
         case phase, AsteriskFailed() if phase in ASKING:
-            return _refuse(call, "asterisk_failed", now)
+            return _unasked(call, "asterisk_failed", now)
         case phase, AsteriskLost(reason) if phase in ASKING:
-            return _refuse(call, reason, now)
+            return _unasked(call, reason, now)
         case phase, ConsentWithdrawn() if phase in ASKING:
             return _refuse(call, "withdrawn_before_recording", now)
         case phase, AgentHungUp() if phase in ASKING:
@@ -237,7 +237,7 @@ def _informed(call: Call, now: float) -> Step:
         )
         return grace, [*_arm(call, policy.grace_seconds), played]
     if question is None:
-        return _refuse(call, "no_question", now)
+        return _unasked(call, "no_question", now)
     asking = replace(call, phase=Phase.QUESTION, asked=1)
     playing, commands = _play(asking, question, now)
     return playing, [played, *commands]
@@ -291,9 +291,16 @@ def _given(call: Call, allows: Statement, before: list[Command]) -> Step:
 
 
 def _refuse(call: Call, reason: str, now: float) -> Step:
+    # The person refused: policy says what becomes of the call.
+    if _policy(call).on_refusal is not OnRefusal.END_CALL:
+        return _unasked(call, reason, now)
     refused, commands = _refused(call, reason, now)
-    if _policy(call).on_refusal is OnRefusal.END_CALL:
-        return replace(refused, deadline=now + RETRY_SECONDS), [*commands, HangUp()]
+    return replace(refused, deadline=now + RETRY_SECONDS), [*commands, HangUp()]
+
+
+def _unasked(call: Call, reason: str, now: float) -> Step:
+    # Nobody said no, but it counts as a refusal (rule 2); the call goes on (rule 5).
+    refused, commands = _refused(call, reason, now)
     left, leave = _leave(refused, now)
     return left, [*commands, *_stop_playback(call), *leave]
 

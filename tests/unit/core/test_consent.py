@@ -238,6 +238,17 @@ def test_a_refusal_ends_the_call_only_where_policy_says_so() -> None:
     assert call.phase is Phase.UNRECORDED
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [PlaybackFinished("call.1", failed=True), AsteriskFailed("Play"), AsteriskLost()],
+)
+def test_a_person_who_could_not_be_asked_keeps_their_call(trouble: Event) -> None:
+    ending = outbound(on_refusal=OnRefusal.END_CALL)
+    call, commands = tell(ending, [CallEntered(), trouble])
+    assert words(commands)[-1] == "ContinueInDialplan"
+    assert call.outcome is Outcome.REFUSED
+
+
 def test_trouble_of_ours_never_ends_the_call() -> None:
     call, commands = tell(
         inbound(on_refusal=OnRefusal.END_CALL), [*STARTED[:3], MixMonitorFailed("no_file")]
