@@ -1,4 +1,4 @@
-"""A site whose lines and processes can be held up, and what every call through a fault must show."""
+"""A site whose lines and processes can be held up; what every call through a fault must show."""
 
 import asyncio
 import signal
