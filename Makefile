@@ -28,7 +28,7 @@ lint: $(READY)
 	$(BIN)/python docs/make_consent.py --check
 
 unit: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 tests/unit
+	$(BIN)/python -m pytest --numprocesses 4 tests/unit
 
 bench: $(READY)
 	$(BIN)/python -m bench.latency
